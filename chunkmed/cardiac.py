@@ -1,0 +1,160 @@
+"""Volume over time -> end-diastole, end-systole, stroke volume, ejection fraction.
+
+Tables in, tables out: a curve holds one number per time point and nothing here reads an image.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from chunkmed.errors import InputError
+
+__all__ = ["ejection_fraction", "summary"]
+
+Values = npt.NDArray[np.float64]
+
+_FEWEST_FOR_RATES = 3
+_UNIT_IN_NAME = re.compile(r"(?P<quantity>.+)_(?P<units>ml|mm|mm2|mm3|px|pixels|voxels)")
+
+
+def ejection_fraction(curve: xr.DataArray | npt.ArrayLike) -> float:
+    """Return the ejection fraction of a curve: (largest - smallest) / largest.
+
+    Parameters
+    ----------
+    curve : DataArray (t) or array_like (t,)
+        Volume (or area) per time point, in any unit; further dims of length one are ignored. Time
+        points that are NaN are skipped, with a warning.
+
+    Returns
+    -------
+    float
+        A fraction, 0 to 1 (not percent).
+
+    Raises
+    ------
+    InputError
+        ``not-a-curve`` if more than one dim is longer than one, ``empty-curve`` without time points,
+        ``all-nan`` if no time point has a value, ``no-volume`` if the largest is not above zero.
+
+    Examples
+    --------
+    >>> ejection_fraction([120.0, 80.0, 48.0, 90.0])
+    0.6
+    """
+    values = _checked(curve)
+    largest, smallest = float(np.nanmax(values)), float(np.nanmin(values))
+    return (largest - smallest) / largest
+
+
+def summary(curve: xr.DataArray) -> xr.Dataset:
+    """Return what a volume curve says about the heart beat, as scalars named with their units.
+
+    Parameters
+    ----------
+    curve : DataArray (t)
+        Volume per time point, as :func:`chunkmed.follow` gives it. The unit is ``attrs["units"]``, or
+        else the end of the name (``volume_ml``). The coordinate ``t`` is time if its units are ``ms``.
+
+    Returns
+    -------
+    Dataset
+        ``edv_ml``, ``esv_ml``, ``stroke_volume_ml``, ``ejection_fraction`` (0 to 1),
+        ``ejection_fraction_percent``, ``ed_index``, ``es_index``, ``ed_time_ms``, ``es_time_ms``,
+        ``peak_ejection_rate_ml_per_s`` and ``peak_filling_rate_ml_per_s`` (both positive). Times are NaN
+        if the curve has none, rates also with fewer than three time points. A curve that is not a
+        volume in ml keeps its own name and unit: ``ed_area_mm2``, ``es_area_mm2``,
+        ``stroke_area_mm2``, ``peak_ejection_rate_mm2_per_s``; without a unit: ``ed_area``, ...
+
+    Raises
+    ------
+    InputError
+        As :func:`ejection_fraction` does.
+
+    Examples
+    --------
+    >>> time_ms = ("t", [0.0, 100.0, 200.0, 300.0], {"units": "ms"})
+    >>> curve = xr.DataArray([120.0, 80.0, 48.0, 90.0], {"t": time_ms}, ["t"], name="volume_ml")
+    >>> beat = summary(curve)
+    >>> float(beat.stroke_volume_ml), float(beat.es_time_ms), float(beat.peak_filling_rate_ml_per_s)
+    (72.0, 200.0, 420.0)
+    """
+    values = _checked(curve)
+    time_ms = _time_ms(curve, len(values))
+    ed, es = int(np.nanargmax(values)), int(np.nanargmin(values))
+    ejection, filling = _peak_rates_per_s(values, time_ms)
+    fraction = float((values[ed] - values[es]) / values[ed])
+    end_diastolic, end_systolic, stroke, units = _names(curve)
+    per_s = f"{units}_per_s" if units else "per_s"
+    scalars = {
+        end_diastolic: (values[ed], units),
+        end_systolic: (values[es], units),
+        stroke: (values[ed] - values[es], units),
+        "ejection_fraction": (fraction, "1"),
+        "ejection_fraction_percent": (100 * fraction, "%"),
+        "ed_index": (ed, "1"),
+        "es_index": (es, "1"),
+        "ed_time_ms": (time_ms[ed], "ms"),
+        "es_time_ms": (time_ms[es], "ms"),
+        f"peak_ejection_rate_{per_s}": (ejection, f"{units or 1}/s"),
+        f"peak_filling_rate_{per_s}": (filling, f"{units or 1}/s"),
+    }
+    return xr.Dataset({name: ((), value, {"units": unit}) for name, (value, unit) in scalars.items()})
+
+
+def _checked(curve: xr.DataArray | npt.ArrayLike) -> Values:
+    """Return the values (t,) of a curve that has some."""
+    values = np.asarray(curve, dtype=np.float64)
+    if values.ndim == 0 or (values.size and values.size != max(values.shape)):
+        raise InputError(
+            "an ejection fraction needs one number per time point",
+            kind="not-a-curve",
+            why=f"this has the shape {values.shape}",
+            fix="choose one object: follow(...), or table.volume_ml.sel(label=...)",
+        )
+    if values.size == 0:
+        raise InputError("the curve has no time points", kind="empty-curve")
+    missing = int(np.isnan(values).sum())
+    if missing == values.size:
+        raise InputError("the curve is NaN at every time point", kind="all-nan")
+    if not np.nanmax(values) > 0:
+        raise InputError("the curve is never above zero", kind="no-volume", fix="check the labels")
+    if missing:
+        note = f"{missing} of {values.size} time points have no value and are skipped"
+        warnings.warn(note, stacklevel=3)
+    return values.reshape(-1)
+
+
+def _time_ms(curve: xr.DataArray, count: int) -> Values:
+    """Return the time of each point, NaN where it is not known."""
+    dim = max(curve.dims, key=lambda name: (curve.sizes[name], name == "t"))
+    if dim not in curve.coords or curve.coords[dim].attrs.get("units") != "ms":
+        return np.full(count, np.nan)
+    return np.asarray(curve.coords[dim].values, dtype=np.float64)
+
+
+def _peak_rates_per_s(values: Values, time_ms: Values) -> tuple[float, float]:
+    """Return the steepest fall and rise, both positive."""
+    known = ~np.isnan(values) & ~np.isnan(time_ms)
+    values, time_ms = values[known], time_ms[known]
+    if len(values) < _FEWEST_FOR_RATES or not np.all(np.diff(time_ms) > 0):
+        return np.nan, np.nan
+    rates = np.gradient(values, time_ms) * 1000
+    return float(-rates.min()), float(rates.max())
+
+
+def _names(curve: xr.DataArray) -> tuple[str, str, str, str]:
+    """Return the names of the ED, ES and stroke quantity, and their unit ("" if unknown)."""
+    quantity, units = str(curve.name or ""), str(curve.attrs.get("units", ""))
+    if match := _UNIT_IN_NAME.fullmatch(quantity):
+        quantity, units = match["quantity"], units or match["units"]
+    units = units.replace("/", "_per_")
+    if units.lower() == "ml" and quantity in ("", "volume"):
+        return "edv_ml", "esv_ml", "stroke_volume_ml", "ml"
+    stem = "_".join(part for part in (quantity or "value", units) if part)
+    return f"ed_{stem}", f"es_{stem}", f"stroke_{stem}", units

@@ -1,0 +1,167 @@
+"""Grid <-> xarray coordinates and attributes: the only place that knows both.
+
+An image is a DataArray with dims (t, z, y, x) or any subset. Its coordinates are
+
+- ``t``: milliseconds; ``z``, ``y``, ``x``: millimetres along the array axes (attribute ``units``),
+- ``grid``: a scalar that two images share exactly when they lie in the same frame; its attributes
+  carry direction, origin and what else a :class:`~chunkmed.grid.Grid` needs,
+- ``trigger_time_ms`` (t, z) where each slice has its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chunkmed.errors import InputError
+from chunkmed.grid import Grid, Matrix
+
+__all__ = ["SPACE", "attach", "coordinates", "grid_of", "has_grid", "spacing_of", "time_dim_of"]
+
+SPACE = ("z", "y", "x")
+_NOT_TIME_UNITS = {"b": "s/mm2", "echo": "ms"}
+
+
+def coordinates(
+    grid: Grid, trigger_time_ms: Sequence[Sequence[float]] | None = None
+) -> dict[str, Any]:
+    """Return the xarray coordinates of a grid."""
+    space_units = "mm" if grid.known else "pixel"
+    out: dict[str, Any] = {
+        grid.time_dim: (grid.time_dim, _positions(grid.time_ms), {"units": time_units(grid)}),
+        "z": ("z", _positions(grid.z_mm), {"units": space_units}),
+        "y": ("y", _positions(grid.y_mm), {"units": space_units}),
+        "x": ("x", _positions(grid.x_mm), {"units": space_units}),
+        "grid": ((), np.int64(grid.fingerprint), grid_attributes(grid)),
+    }
+    if trigger_time_ms is not None:
+        times = np.asarray(trigger_time_ms, dtype=np.float64)
+        out["trigger_time_ms"] = ((grid.time_dim, "z"), times, {"units": "ms"})
+    return out
+
+
+def time_units(grid: Grid) -> str:
+    """Return the unit of the first dimension."""
+    return _NOT_TIME_UNITS.get(grid.time_dim, "ms") if grid.time_known else "1"
+
+
+def grid_attributes(grid: Grid) -> dict[str, Any]:
+    """Return what the axis positions do not say, as JSON values."""
+    out = {
+        "direction": [list(row) for row in grid.direction],
+        "origin_mm": list(grid.origin_mm),
+        "uniform": int(grid.uniform),
+        "known": int(grid.known),
+        "frame_key": grid.frame_key,
+        "time_dim": grid.time_dim,
+        "time_known": int(grid.time_known),
+    }
+    # Absent rather than NaN: these attributes are written as JSON.
+    return out if grid.thickness_mm is None else out | {"thickness_mm": grid.thickness_mm}
+
+
+def attach(
+    data: Any,
+    grid: Grid,
+    *,
+    name: str = "image",
+    attrs: Mapping[str, Any] | None = None,
+    trigger_time_ms: Sequence[Sequence[float]] | None = None,
+) -> xr.DataArray:
+    """Return ``data`` (4D) as an image on ``grid``."""
+    coords = coordinates(grid, trigger_time_ms)
+    return xr.DataArray(data, dims=grid.dims, coords=coords, name=name, attrs=dict(attrs or {}))
+
+
+def has_grid(image: xr.DataArray) -> bool:
+    """Whether the image carries positions that a grid can be read from."""
+    return "grid" in image.coords and all(axis in image.coords for axis in SPACE)
+
+
+def time_dim_of(image: xr.DataArray) -> str | None:
+    """Return the name of the dimension that is not z, y or x, if there is one."""
+    others = [str(dim) for dim in image.dims if dim not in SPACE]
+    return others[0] if others else None
+
+
+def grid_of(image: xr.DataArray) -> Grid:
+    """Read the grid back from an image, crops included.
+
+    Raises
+    ------
+    InputError
+        If the image carries no positions.
+    """
+    if not has_grid(image):
+        raise InputError(
+            "this image carries no grid",
+            kind="no-grid",
+            why="the coordinates z, y, x and grid are needed",
+            fix="take it from cm.open, cm.convert or cm.volread, or give spacing_mm=",
+        )
+    about = image.coords["grid"].attrs
+    time_dim = str(about["time_dim"])
+    times = image.coords[time_dim].values if time_dim in image.coords else np.zeros(1)
+    thickness = about.get("thickness_mm")
+    return Grid(
+        z_mm=_tuple(image.coords["z"].values),
+        y_mm=_tuple(image.coords["y"].values),
+        x_mm=_tuple(image.coords["x"].values),
+        time_ms=_tuple(times),
+        direction=_matrix(about["direction"]),
+        origin_mm=_triple(about["origin_mm"]),
+        time_dim=time_dim,
+        known=bool(about["known"]),
+        time_known=bool(about["time_known"]),
+        thickness_mm=None if thickness is None else float(thickness),
+        frame_key=str(about["frame_key"]),
+    )
+
+
+def spacing_of(image: xr.DataArray, *, uniform: bool = False) -> dict[str, float]:
+    """Return the mean step in mm of each of z, y, x that the image has.
+
+    Raises
+    ------
+    InputError
+        If the image has no millimetres, or ``uniform`` is asked for and z steps differ.
+    """
+    grid = grid_of(image)
+    if not grid.known:
+        raise InputError(
+            "this image has no spacing in mm",
+            kind="no-spacing",
+            why="its DICOM headers hold no geometry",
+            fix="give sizes in voxels",
+        )
+    if uniform and not grid.uniform:
+        raise InputError(
+            "a length in mm needs uniform z steps",
+            kind="non-uniform",
+            why="the slices of this image lie at uneven distances",
+            fix="give voxels, or resample first",
+        )
+    spacing = dict(zip(SPACE, grid.spacing_mm, strict=True))
+    return {axis: spacing[axis] for axis in SPACE if axis in image.dims}
+
+
+def _positions(values: Sequence[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    # Rounded so that equal positions are equal numbers: xarray's joins compare exactly.
+    return np.round(np.asarray(values, dtype=np.float64), 6) + 0.0
+
+
+def _tuple(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in np.atleast_1d(values))
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    a, b, c = (float(value) for value in values)
+    return a, b, c
+
+
+def _matrix(rows: Any) -> Matrix:
+    a, b, c = (_triple(row) for row in rows)
+    return a, b, c

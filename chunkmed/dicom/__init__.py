@@ -1,0 +1,12 @@
+"""DICOM series -> stacks: the only importer of pydicom.
+
+>>> import chunkmed.dicom
+>>> study = chunkmed.dicom.scan("study/")  # doctest: +SKIP
+>>> print(study)  # doctest: +SKIP
+>>> study.select("3f2a").read([(0, 1), (0, 10), (0, 512), (0, 512)])  # doctest: +SKIP
+"""
+
+from chunkmed.dicom.scan import scan
+from chunkmed.dicom.study import Skipped, Stack, Study
+
+__all__ = ["Skipped", "Stack", "Study", "scan"]

@@ -1,0 +1,152 @@
+"""The image planes of a file: one, many with functional groups, or many with a frame pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from chunkmed.dicom.headers import Frame, Header
+from chunkmed.dicom.quirks import QUIRKS
+from chunkmed.dicom.tags import KEYS, number, numbers, text, value
+
+__all__ = ["ambiguous_frames", "frames_of"]
+
+_PRIVATE_CLOCKS = ("TemporalPositionIdentifier", "TriggerTime", "ContentTime", "RepetitionTime")
+_POINTED = {0x00181063: "FrameTime", 0x00181065: "FrameTimeVector", 0x3004000C: "GridFrameOffsetVector"}
+
+
+def frames_of(dataset: Any, header: Header) -> tuple[Frame, ...]:
+    """Return the image planes of one file, geometry and ordering tags resolved for each."""
+    if "PerFrameFunctionalGroupsSequence" in dataset:
+        groups = _functional_groups(dataset)
+        return tuple(_frame(merged, header, i, {}) for i, merged in enumerate(groups))
+    if header.layout.frames == 1:
+        return (_frame(dataset, header, 0, {}),)
+    return tuple(_pointed_frames(dataset, header))
+
+
+def ambiguous_frames(dataset: Any, count: int) -> str | None:
+    """Return why the meaning of several frames in one file is unknown, or None."""
+    if count == 1 or "PerFrameFunctionalGroupsSequence" in dataset:
+        return None
+    pointer = _pointer(dataset)
+    if pointer is None:
+        return f"nothing says what its {count} frames are: FrameIncrementPointer names no known element"
+    if pointer == "FrameTime":
+        valid = value(dataset, "FrameTime", number) is not None
+    else:
+        valid = len(value(dataset, pointer, numbers) or ()) == count
+    return None if valid else f"{pointer} does not hold what {count} frames need"
+
+
+def _pointer(dataset: Any) -> str | None:
+    raw = dataset.get("FrameIncrementPointer")
+    tags = raw if isinstance(raw, list) or hasattr(raw, "append") else [raw]
+    names = [_POINTED.get(int(tag)) for tag in tags if tag is not None]
+    return names[0] if len(names) == 1 else None
+
+
+def _pointed_frames(dataset: Any, header: Header) -> Iterator[Frame]:
+    pointer = _pointer(dataset)
+    first = _frame(dataset, header, 0, {})
+    steps = _frame_values(dataset, pointer, header.layout.frames)
+    for i, step in enumerate(steps):
+        if pointer == "GridFrameOffsetVector":
+            yield _frame(dataset, header, i, {}, position=_moved(first, step - steps[0]))
+        else:
+            yield _frame(dataset, header, i, {"FrameTime": step})
+
+
+def _frame_values(dataset: Any, pointer: str | None, count: int) -> Sequence[float]:
+    if pointer == "FrameTime":
+        return [i * (value(dataset, "FrameTime", number) or 0.0) for i in range(count)]
+    values: tuple[float, ...] | None = value(dataset, pointer, numbers) if pointer else None
+    if values is None or len(values) != count:
+        return [float(i) for i in range(count)]  # flagged by ambiguous_frames
+    if pointer == "FrameTimeVector":  # increments: the first is 0
+        return [sum(values[1 : i + 1]) for i in range(count)]
+    return values
+
+
+def _moved(frame: Frame, offset_mm: float) -> tuple[float, ...] | None:
+    if frame.position is None or frame.orientation is None:
+        return None
+    a, b = frame.orientation[:3], frame.orientation[3:]
+    normal = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
+    return tuple(p + offset_mm * n for p, n in zip(frame.position, normal, strict=True))
+
+
+def _functional_groups(dataset: Any) -> Iterator[Dataset]:
+    base = Dataset()
+    for element in dataset:
+        if "FunctionalGroupsSequence" not in element.keyword:
+            base[element.tag] = element
+    for group in dataset.get("SharedFunctionalGroupsSequence") or []:
+        _flatten(group, base)
+    for group in dataset.PerFrameFunctionalGroupsSequence:
+        merged = Dataset()
+        merged.update(base)
+        _flatten(group, merged)
+        yield merged
+
+
+def _flatten(group: Any, into: Dataset, depth: int = 3) -> None:
+    """Lay the elements of a group's macros flat, as a classic file has them."""
+    for element in group:
+        if element.VR != "SQ":
+            into[element.tag] = element
+        elif depth and element.value and not element.tag.is_private:
+            _flatten(element.value[0], into, depth - 1)
+    # Philips keeps a classic header in (2005,140F): its clocks are good, its positions are half a
+    # voxel off.
+    for element in group:
+        if element.tag.is_private and element.VR == "SQ" and element.value:
+            for keyword in _PRIVATE_CLOCKS:
+                if keyword in element.value[0]:
+                    into[keyword] = element.value[0][keyword]
+
+
+def _frame(
+    dataset: Any,
+    header: Header,
+    index: int,
+    extra: dict[str, float],
+    position: tuple[float, ...] | None = None,
+) -> Frame:
+    slope = value(dataset, "RescaleSlope", float)
+    if slope is None:
+        slope = value(dataset, "DoseGridScaling", float)
+    return Frame(
+        file=header,
+        index=index,
+        position=position or _sized(value(dataset, "ImagePositionPatient", numbers), 3),
+        orientation=_sized(value(dataset, "ImageOrientationPatient", numbers), 6),
+        spacing=_sized(value(dataset, "PixelSpacing", numbers), 2),
+        thickness_mm=value(dataset, "SliceThickness", number),
+        between_mm=value(dataset, "SpacingBetweenSlices", number),
+        slope=1.0 if slope is None else slope,
+        intercept=value(dataset, "RescaleIntercept", float) or 0.0,
+        keys=_keys(dataset) | extra,
+    )
+
+
+def _sized(values: tuple[float, ...] | None, size: int) -> tuple[float, ...] | None:
+    return values if values is not None and len(values) == size else None
+
+
+def _keys(dataset: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, (keywords, convert) in KEYS.items():
+        for keyword in keywords:
+            if keyword in dataset and (read := value(dataset, keyword, convert)) is not None:
+                found[name] = read
+                break
+    maker = (value(dataset, "Manufacturer", text) or "").upper()
+    for row in QUIRKS:
+        if maker.startswith(row.manufacturer) and row.key not in found:
+            read = value(dataset, row.tag, row.decode)
+            if read is not None:
+                found[row.key] = read
+    return found

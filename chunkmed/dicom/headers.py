@@ -1,0 +1,146 @@
+"""What is kept of a file: a small frozen record, never the pydicom dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.uid import UID
+
+from chunkmed.dicom.tags import integer, text, value
+from chunkmed.errors import SourceError
+
+__all__ = ["UNDEFINED_LENGTH", "Frame", "Header", "Layout", "layout_of", "unsupported"]
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the stored values of one file lie in its pixel data."""
+
+    transfer_syntax: str
+    rows: int
+    columns: int
+    samples: int
+    frames: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    photometric: str
+    planar: int
+    little_endian: bool
+    compressed: bool
+    """Whether the frames are encapsulated (JPEG, RLE ...)."""
+
+    @property
+    def deflated(self) -> bool:
+        """Whether the whole data set is a deflate stream."""
+        return self.transfer_syntax == _DEFLATED
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of one uncompressed frame in bytes."""
+        return self.rows * self.columns * self.samples * self.bits_allocated // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One file. UIDs live here during a scan only; a stack keeps keyed identifiers."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    pixel_offset: int
+    """Start of the pixel data's value in bytes (in the inflated stream when deflated)."""
+    layout: Layout
+    series_uid: str
+    instance_uid: str
+    frame_uid: str
+    sop_class: str
+    modality: str
+    description: str
+    image_type: str
+    padding: int | None
+    technical: Mapping[str, Any]
+    problem: SourceError | None
+    """Why the pixels cannot be used, where that is known from the header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One image plane of a file."""
+
+    file: Header
+    index: int
+    """Number of the frame in its file."""
+    position: tuple[float, ...] | None
+    """ImagePositionPatient: LPS mm of the first voxel's centre."""
+    orientation: tuple[float, ...] | None
+    """ImageOrientationPatient: direction of a row, then of a column."""
+    spacing: tuple[float, ...] | None
+    """PixelSpacing: mm between rows (y), between columns (x)."""
+    thickness_mm: float | None
+    between_mm: float | None
+    slope: float
+    intercept: float
+    keys: Mapping[str, Any]
+    """Values of the ordering tags, see ``tags.KEYS``."""
+
+
+def layout_of(dataset: Any) -> Layout:
+    """Read the image pixel module."""
+    syntax = UID(str(getattr(dataset.file_meta, "TransferSyntaxUID", "") or _guessed_syntax(dataset)))
+    allocated = value(dataset, "BitsAllocated", integer) or 16
+    stored = value(dataset, "BitsStored", integer) or allocated
+    high_bit = value(dataset, "HighBit", integer)
+    known = syntax.is_transfer_syntax and not syntax.is_private
+    return Layout(
+        transfer_syntax=str(syntax),
+        rows=value(dataset, "Rows", integer) or 0,
+        columns=value(dataset, "Columns", integer) or 0,
+        samples=value(dataset, "SamplesPerPixel", integer) or 1,
+        frames=max(1, value(dataset, "NumberOfFrames", integer) or 1),
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=stored - 1 if high_bit is None else high_bit,
+        signed=value(dataset, "PixelRepresentation", integer) == 1,
+        photometric=value(dataset, "PhotometricInterpretation", text) or "MONOCHROME2",
+        planar=value(dataset, "PlanarConfiguration", integer) or 0,
+        little_endian=bool(dataset.original_encoding[1]),
+        compressed=bool(syntax.is_encapsulated) if known else False,
+    )
+
+
+def _guessed_syntax(dataset: Any) -> str:
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return "1.2.840.10008.1.2"
+    return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
+
+
+def unsupported(dataset: Any, layout: Layout, image_type: str, float_pixels: bool) -> str | None:
+    """Return why this kind of image cannot be read yet, or None."""
+    bits_fit = 0 < layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated
+    reasons = (
+        (str(dataset.get("SOPClassUID")) == _SEGMENTATION, "a DICOM segmentation is not an image series"),
+        (layout.samples != 1, f"colour images ({layout.photometric}) are not read yet"),
+        (
+            not layout.photometric.startswith("MONOCHROME"),
+            f"{layout.photometric} images are not read yet: their numbers are colours, not intensities",
+        ),
+        ("MOSAIC" in image_type.split("\\"), "Siemens mosaics are not unpacked to slices yet"),
+        (float_pixels, "float pixel data are not read yet"),
+        (layout.bits_allocated not in (8, 16, 32), f"BitsAllocated = {layout.bits_allocated} is not read"),
+        (
+            layout.bits_allocated == 8 and not layout.little_endian,
+            "8 bit big-endian pixels are not read yet: their byte order depends on the VR",
+        ),
+        (not bits_fit, "BitsStored, HighBit and BitsAllocated contradict one another"),
+        ("ModalityLUTSequence" in dataset, "values behind a Modality LUT sequence are not read yet"),
+    )
+    return next((reason for applies, reason in reasons if applies), None)

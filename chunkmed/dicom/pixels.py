@@ -1,0 +1,96 @@
+"""Where every frame of a stack lies on disk, in columns: small to pickle, read box by box."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chunkmed.dicom.decode import read_frame
+from chunkmed.dicom.headers import Frame, Header, Layout
+from chunkmed.dicom.values import rescaled
+from chunkmed.dicom.walk import common_folder
+from chunkmed.errors import SourceError
+from chunkmed.provenance import content_hash
+
+__all__ = ["Box", "Pixels", "pixels_of"]
+
+Box = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """The frames (t, z) of a stack and the files that hold them."""
+
+    folder: str
+    names: tuple[str, ...]
+    """Files, relative to the folder."""
+    files: npt.NDArray[np.int64]
+    """Per file: size in bytes, mtime in ns, start of the pixel data, number of its layout: (n, 4)."""
+    layouts: tuple[Layout, ...]
+    places: npt.NDArray[np.int32]
+    """Number of the file and of the frame in it: (t, z, 2)."""
+    rescale: npt.NDArray[np.float64]
+    """Slope and intercept: (t, z, 2), or (1, 1, 2) when they are the same everywhere."""
+
+    def token(self, *extra: object) -> str:
+        """Return a text that changes with the files, their sizes and times, and the frames taken."""
+        # Absolute paths: the same names in another folder are other images.
+        parts = [self.folder, self.names, self.files.tolist(), self.places.tolist(), self.rescale.tolist()]
+        return content_hash(*parts, *extra)
+
+    def read(self, box: Box, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Return the rescaled values (t, z, y, x) of a box; see ``Stack.read``."""
+        (t0, t1), (z0, z1), rows, columns = box
+        shape = (t1 - t0, z1 - z0, rows[1] - rows[0], columns[1] - columns[0])
+        out = np.empty(shape, dtype)
+        if out.size == 0:
+            return out
+        for t in range(t0, t1):
+            for z in range(z0, z1):
+                out[t - t0, z - z0] = self._plane(t, z, rows, columns, dtype)
+        return out
+
+    def _plane(
+        self, t: int, z: int, rows: tuple[int, int], columns: tuple[int, int], dtype: np.dtype[Any]
+    ) -> npt.NDArray[Any]:
+        file, frame = (int(part) for part in self.places[t, z])
+        size, mtime_ns, offset, layout = (int(part) for part in self.files[file])
+        path = os.path.join(self.folder, self.names[file])  # noqa: PTH118 - names may not be UTF-8
+        place = (frame, rows, columns)
+        stored = read_frame(path, size, mtime_ns, offset, self.layouts[layout], place)
+        slope, intercept = self.rescale[t % len(self.rescale), z % self.rescale.shape[1]]
+        try:
+            return rescaled(stored, float(slope), float(intercept), dtype)
+        except SourceError as error:
+            name = os.path.basename(path)  # noqa: PTH119
+            error.where = f"{name}, {error.where}"
+            raise
+
+
+def pixels_of(frames: Sequence[Sequence[Frame]]) -> Pixels:
+    """Return the columns of frames (t, z)."""
+    headers: dict[str, Header] = {}
+    for volume in frames:
+        headers |= {frame.file.path: frame.file for frame in volume}
+    folder = common_folder(headers)
+    layouts = list(dict.fromkeys(header.layout for header in headers.values()))
+    columns = [
+        (header.size, header.mtime_ns, header.pixel_offset, layouts.index(header.layout))
+        for header in headers.values()
+    ]
+    numbers = {path: i for i, path in enumerate(headers)}
+    rescale = np.array([[(frame.slope, frame.intercept) for frame in volume] for volume in frames])
+    same = bool((rescale == rescale[:1, :1]).all())
+    return Pixels(
+        folder=folder,
+        names=tuple(os.path.relpath(path, folder) for path in headers),
+        files=np.array(columns, dtype=np.int64),
+        layouts=tuple(layouts),
+        places=np.array([[(numbers[f.file.path], f.index) for f in v] for v in frames], dtype=np.int32),
+        rescale=rescale[:1, :1] if same else rescale,
+    )

@@ -1,0 +1,192 @@
+"""Read the header of one file: pixels untouched, their place remembered, damage turned into a reason."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from chunkmed.dicom.attributes import technical
+from chunkmed.dicom.frames import ambiguous_frames, frames_of
+from chunkmed.dicom.headers import UNDEFINED_LENGTH, Frame, Header, Layout, layout_of, unsupported
+from chunkmed.dicom.tags import SPECIFIC_TAGS, integer, text, value
+from chunkmed.dicom.walk import open_regular
+from chunkmed.errors import SourceError
+
+__all__ = ["NotAnImageError", "read_header"]
+
+_PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
+_LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN")
+_DICOMDIR = "1.2.840.10008.1.3.10"
+#: Headers end far before this; a stream that inflates further without pixels is no image.
+_INFLATED_HEADER_BYTES = 64 * 2**20
+_MAX_FRAME_BYTES = 2**31
+
+
+class NotAnImageError(Exception):
+    """The file holds no image that can be read; the message is the reason. Never leaves a scan."""
+
+
+def read_header(path: str) -> tuple[Header, tuple[Frame, ...]]:
+    """Return what is kept of one file.
+
+    Raises
+    ------
+    NotAnImageError
+        With a plain reason, whatever is wrong with the file.
+    """
+    try:
+        descriptor = open_regular(path)
+        with os.fdopen(descriptor, "rb") as file:
+            return _read_open(path, file)
+    except NotAnImageError:
+        raise
+    except OSError as error:
+        raise NotAnImageError(f"cannot be read ({error.strerror or type(error).__name__})") from error
+    except Exception as error:
+        # pydicom's own messages may quote values of the file: only the kind of failure is told.
+        raise NotAnImageError(f"damaged: its header cannot be parsed ({type(error).__name__})") from error
+
+
+def _read_open(path: str, file: BinaryIO) -> tuple[Header, tuple[Frame, ...]]:
+    about = os.fstat(file.fileno())
+    if about.st_size == 0:
+        raise NotAnImageError("empty file")
+    preamble = _check_start(file)
+    dataset, stream, limit = _parse(path, file, preamble, about.st_size)
+    _check_image(dataset, preamble)
+    pixels, offset, length = _pixel_element(stream, dataset)
+    layout = layout_of(dataset)
+    _check_size(layout, length, limit - offset)
+    image_type = value(dataset, "ImageType", text) or ""
+    reason = unsupported(dataset, layout, image_type, pixels != "PixelData")
+    unclear = ambiguous_frames(dataset, layout.frames)
+    header = Header(
+        path=path,
+        size=about.st_size,
+        mtime_ns=about.st_mtime_ns,
+        pixel_offset=offset,
+        layout=layout,
+        series_uid=value(dataset, "SeriesInstanceUID", text) or f"none in {Path(path).parent}",
+        instance_uid=value(dataset, "SOPInstanceUID", text) or "",
+        frame_uid=value(dataset, "FrameOfReferenceUID", text) or "",
+        sop_class=str(dataset.get("SOPClassUID", "")),
+        modality=value(dataset, "Modality", text) or "",
+        description=value(dataset, "SeriesDescription", text) or value(dataset, "ProtocolName", text) or "",
+        image_type=image_type,
+        padding=value(dataset, "PixelPaddingValue", integer),
+        technical=technical(dataset),
+        problem=_problem(path, reason, unclear),
+    )
+    frames = frames_of(dataset, header)
+    if len(frames) != layout.frames:
+        raise NotAnImageError(f"damaged: {len(frames)} frames described, {layout.frames} announced")
+    return header, frames
+
+
+def _problem(path: str, reason: str | None, unclear: str | None) -> SourceError | None:
+    if reason is None and unclear is None:
+        return None
+    kind = "unsupported-object" if reason else "ambiguous-frames"
+    what = "these images cannot be read" if reason else "the frames of this file cannot be placed"
+    return SourceError(what, kind=kind, where=Path(path).name, why=reason or unclear or "")
+
+
+def _check_start(file: BinaryIO) -> bool:
+    """Return whether the file has a DICOM preamble; refuse what cannot be DICOM at all."""
+    start = file.read(132)
+    file.seek(0)
+    if start[128:132] == b"DICM":
+        return True
+    group = start[:2]
+    if group not in (b"\x08\x00", b"\x02\x00", b"\x00\x08", b"\x00\x02"):
+        raise NotAnImageError("not DICOM (no DICM preamble)")
+    return False
+
+
+def _parse(path: str, file: BinaryIO, preamble: bool, size: int) -> tuple[Any, BinaryIO, int]:
+    """Return the data set, the stream standing at its pixel data, and the stream's size."""
+    head = file.read(1024)
+    file.seek(0)
+    if preamble and str(DeflatedExplicitVRLittleEndian).encode() in head:
+        return _parse_deflated(path, file)
+    dataset = read_partial(file, _at_pixels, force=not preamble, specific_tags=SPECIFIC_TAGS)
+    return dataset, file, size
+
+
+def _parse_deflated(path: str, file: BinaryIO) -> tuple[Any, BinaryIO, int]:
+    meta = read_file_meta_info(path)
+    start = 132 + 12 + int(meta.FileMetaInformationGroupLength)
+    file.seek(start)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    stream = io.BytesIO(inflater.decompress(file.read(_INFLATED_HEADER_BYTES), _INFLATED_HEADER_BYTES))
+    dataset: Any = read_dataset(stream, False, True, stop_when=_at_pixels, specific_tags=SPECIFIC_TAGS)
+    dataset.file_meta = meta
+    dataset.set_original_encoding(False, True)
+    position = stream.tell()
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(position)
+    # More may follow than was inflated here; a short stream shows when it is read.
+    return dataset, stream, size if inflater.eof else 2**62
+
+
+def _at_pixels(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001
+    return int(tag) in _PIXEL_TAGS
+
+
+def _check_image(dataset: Any, preamble: bool) -> None:
+    sop_class = value(dataset, "SOPClassUID", text)
+    media = getattr(dataset.file_meta, "MediaStorageSOPClassUID", "")
+    if _DICOMDIR in (sop_class, str(media)):
+        raise NotAnImageError("a DICOMDIR (an index of files, no image)")
+    size = value(dataset, "Rows", integer), value(dataset, "Columns", integer)
+    is_image = sop_class is not None and all(part is not None and part > 0 for part in size)
+    if is_image:
+        return
+    if sop_class is None:
+        raise NotAnImageError(
+            "no SOP class in it" if preamble else "not DICOM (no preamble and no SOP class)"
+        )
+    raise NotAnImageError(f"no image in it ({UID(sop_class).name if preamble else 'no Rows and Columns'})")
+
+
+def _pixel_element(stream: BinaryIO, dataset: Any) -> tuple[str, int, int]:
+    """Return the keyword, the start and the length in bytes of the pixel data's value."""
+    implicit, little = dataset.original_encoding
+    order = "<" if little else ">"
+    head = stream.read(12)
+    if len(head) < 8:
+        raise NotAnImageError("truncated: it ends before the pixel data")
+    group, element = struct.unpack(order + "HH", head[:4])
+    keyword = _PIXEL_TAGS.get(group << 16 | element)
+    if keyword is None:
+        raise NotAnImageError("no pixel data in it")
+    if implicit or head[4:6] not in _LONG_VRS:
+        stream.seek(-(len(head) - 8), io.SEEK_CUR)
+        return keyword, stream.tell(), int(struct.unpack(order + "I", head[4:8])[0])
+    if len(head) < 12:
+        raise NotAnImageError("truncated: it ends before the pixel data")
+    return keyword, stream.tell(), int(struct.unpack(order + "I", head[8:12])[0])
+
+
+def _check_size(layout: Layout, length: int, left: int) -> None:
+    if layout.frame_bytes > _MAX_FRAME_BYTES:
+        raise NotAnImageError(f"announces {layout.rows} x {layout.columns} pixels: more than is read")
+    if layout.compressed:
+        if left < 16:
+            raise NotAnImageError("truncated: it ends before the first compressed frame")
+        return
+    if length == UNDEFINED_LENGTH:
+        raise NotAnImageError("damaged: uncompressed pixel data of undefined length")
+    needed = (layout.rows * layout.columns * layout.samples * layout.bits_allocated * layout.frames + 7) // 8
+    if "422" in layout.photometric:
+        needed = needed * 2 // 3
+    there = min(left, length)
+    if there < needed:
+        raise NotAnImageError(f"truncated: {max(there, 0)} of {needed} bytes of pixel data")

@@ -1,0 +1,76 @@
+"""Scan a folder: every file once, headers only."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from chunkmed.dicom.headers import Frame
+from chunkmed.dicom.read import NotAnImageError, read_header
+from chunkmed.dicom.stacks import stacks_of
+from chunkmed.dicom.study import Skipped, Study
+from chunkmed.dicom.walk import Paths, find_files, printable
+from chunkmed.errors import SourceError
+
+__all__ = ["scan"]
+
+_MOST_NAMED = 3
+
+
+def scan(paths: Paths, *, progress: Callable[[int, int], None] | None = None) -> Study:
+    """Read the headers below a path and sort the images into stacks.
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+        Folders (searched recursively) and files.
+    progress : callable, optional
+        Called with (files done, files found).
+
+    Returns
+    -------
+    Study
+        The stacks, and every file that is not part of one with the reason.
+
+    Raises
+    ------
+    SourceError
+        ``no-such-path`` if a path is missing, ``no-dicom`` if no file holds an image.
+    """
+    found = [(os.path.abspath(path), reason) for path, reason in find_files(paths)]  # noqa: PTH100
+    found = list(dict(found).items())
+    frames: list[Frame] = []
+    skipped: list[Skipped] = []
+    with warnings.catch_warnings():
+        # pydicom warns about values that are out of the standard; what matters is said by the stacks.
+        warnings.simplefilter("ignore")
+        for done, (path, reason) in enumerate(found):
+            try:
+                frames += _frames_in(path, reason)
+            except NotAnImageError as error:
+                skipped.append(Skipped(printable(path), str(error)))
+            if progress is not None:
+                progress(done + 1, len(found))
+    if not frames:
+        raise _nothing(skipped)
+    stacks, unusable = stacks_of(frames)
+    return Study(stacks, (*skipped, *unusable))
+
+
+def _frames_in(path: str, reason: str) -> tuple[Frame, ...]:
+    if reason:
+        raise NotAnImageError(reason)
+    return read_header(path)[1]
+
+
+def _nothing(skipped: list[Skipped]) -> SourceError:
+    named = [f"{Path(item.path).name}: {item.reason}" for item in skipped[:_MOST_NAMED]]
+    more = f" and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
+    return SourceError(
+        "no DICOM image was found",
+        kind="no-dicom",
+        why=("; ".join(named) + more) or "there are no files",
+        fix="point to the folder that holds the series",
+    )

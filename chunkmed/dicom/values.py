@@ -1,0 +1,142 @@
+"""Stored values -> output values: bits, signs, slope and intercept, padding, dtype."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chunkmed.dicom.headers import Frame, Layout
+from chunkmed.errors import SourceError
+
+__all__ = ["bad_rescale", "clean_bits", "output_dtype", "padding_of", "rescaled", "stored_dtype", "wider"]
+
+Array = npt.NDArray[Any]
+_LARGEST = 2**31
+_TAGS = "tags (0028,1053), (0028,1052)"
+
+
+def stored_dtype(layout: Layout) -> np.dtype[Any]:
+    """Return the dtype of the stored values, in native byte order."""
+    # Other sizes are listed with a problem and never read.
+    size = layout.bits_allocated // 8 if layout.bits_allocated in (8, 16, 32) else 1
+    return np.dtype(f"{'i' if layout.signed else 'u'}{size}")
+
+
+def clean_bits(stored: Array, layout: Layout) -> Array:
+    """Drop what lies outside BitsStored and extend the sign; any shape, same dtype."""
+    if layout.bits_stored == layout.bits_allocated:
+        return stored
+    left = layout.bits_allocated - 1 - layout.high_bit
+    right = layout.bits_allocated - layout.bits_stored
+    # Shifting right is arithmetic for signed dtypes: it extends the sign.
+    return np.right_shift(np.left_shift(stored, left), right)
+
+
+def _is_integer(value: float) -> bool:
+    return math.isfinite(value) and value == int(value) and abs(value) < _LARGEST
+
+
+def bad_rescale(frames: Iterable[Frame]) -> SourceError | None:
+    """Return why the rescale of a frame cannot be applied, or None."""
+    for frame in frames:
+        if not math.isfinite(frame.slope) or not math.isfinite(frame.intercept) or frame.slope == 0:
+            return SourceError(
+                "the rescale cannot be applied",
+                kind="bad-rescale",
+                where=f"{frame.file.path.rpartition('/')[2]}, {_TAGS}",
+                why=f"slope {frame.slope:g}, intercept {frame.intercept:g}",
+                fix="correct the tags or leave the file out",
+            )
+    return None
+
+
+def output_dtype(frames: Sequence[Frame]) -> np.dtype[Any]:
+    """Return the dtype of the rescaled values of a stack.
+
+    The stored dtype without a rescale, an integer that is checked while reading where slope and
+    intercept are integers and the same everywhere, else float32.
+    """
+    layouts = {frame.file.layout for frame in frames}
+    rescales = {(frame.slope, frame.intercept) for frame in frames}
+    if len(rescales) > 1 or not all(_is_integer(value) for value in next(iter(rescales))):
+        return np.dtype(np.float32)
+    if rescales == {(1.0, 0.0)}:
+        return np.result_type(*(stored_dtype(layout) for layout in layouts))
+    bits = max(layout.bits_stored for layout in layouts)
+    return np.dtype(np.int16 if bits <= 16 else np.int32)
+
+
+def wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype for values that do not fit: int32, then int64; floats stay."""
+    if dtype.kind == "f":
+        return dtype
+    return np.dtype(np.int32 if dtype.itemsize < 4 else np.int64)
+
+
+def rescaled(stored: Array, slope: float, intercept: float, dtype: np.dtype[Any]) -> Array:
+    """Return ``stored * slope + intercept`` in ``dtype``; any shape.
+
+    Raises
+    ------
+    SourceError
+        If a value does not fit an integer ``dtype`` (kind ``value-overflow``).
+    """
+    if dtype.kind == "f":
+        out = stored.astype(np.float64)
+        out *= slope
+        out += intercept
+        return out.astype(dtype)
+    if (slope, intercept) == (1.0, 0.0) and np.can_cast(stored.dtype, dtype):
+        return stored
+    _check_fit(stored, int(slope), int(intercept), dtype)
+    # Integers wrap modulo 2^n: since the ends fit, everything in between is exact.
+    factor, offset = np.array([int(slope), int(intercept)]).astype(dtype)
+    return np.asarray(stored.astype(dtype, copy=False) * factor + offset)
+
+
+def _check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) -> None:
+    if stored.size == 0:
+        return
+    ends = [int(end) * slope + intercept for end in (stored.min(), stored.max())]
+    limits = np.iinfo(dtype)
+    if min(ends) < limits.min or max(ends) > limits.max:
+        raise SourceError(
+            "rescaled values do not fit",
+            kind="value-overflow",
+            where=_TAGS,
+            why=f"slope {slope} and intercept {intercept} give {min(ends)} to {max(ends)}, "
+            f"{dtype} holds {limits.min} to {limits.max}",
+            fix="read the stack's widened() values",
+        )
+
+
+def padding_of(frames: Sequence[Frame], dtype: np.dtype[Any]) -> tuple[int | float | None, str]:
+    """Return PixelPaddingValue as an output value, and a warning where it cannot be one."""
+    found = {_stored_padding(frame) for frame in frames}
+    if found == {None}:
+        return None, ""
+    outputs = {_output_padding(frame, dtype) for frame in frames}
+    if len(outputs) == 1 and None not in outputs:
+        return outputs.pop(), ""
+    return None, "PixelPaddingValue differs from slice to slice: padding is not marked"
+
+
+def _stored_padding(frame: Frame) -> int | None:
+    raw, layout = frame.file.padding, frame.file.layout
+    if raw is None or layout.bits_allocated not in (8, 16, 32):
+        return None
+    # The tag may read 63536 where the pixels hold -2000: its bits count, by PixelRepresentation.
+    bits = np.array([raw % 2**layout.bits_allocated], dtype=f"u{layout.bits_allocated // 8}")
+    return int(clean_bits(bits.view(stored_dtype(layout)), layout)[0])
+
+
+def _output_padding(frame: Frame, dtype: np.dtype[Any]) -> int | float | None:
+    stored = _stored_padding(frame)
+    if stored is None:
+        return None
+    value = stored * frame.slope + frame.intercept
+    return float(dtype.type(value)) if dtype.kind == "f" else int(value)

@@ -1,0 +1,101 @@
+"""Find regular files below a path; everything else is named with its reason."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from chunkmed.errors import SourceError
+
+__all__ = ["Paths", "find_files", "open_regular", "printable"]
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe, not a file"),
+    (stat.S_ISSOCK, "a socket, not a file"),
+    (stat.S_ISCHR, "a device, not a file"),
+    (stat.S_ISBLK, "a device, not a file"),
+    (stat.S_ISDIR, "a folder, not a file"),
+)
+
+
+def find_files(paths: Paths) -> Iterator[tuple[str, str]]:
+    """Yield (path, reason) below the given paths, sorted; an empty reason means a regular file.
+
+    Raises
+    ------
+    SourceError
+        If one of the given paths does not exist (kind ``no-such-path``).
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    for path in [os.fspath(item) for item in given]:
+        if not os.path.lexists(path):
+            raise SourceError(
+                "there is no such path",
+                kind="no-such-path",
+                where=printable(path),
+                fix="check the spelling and that the disk is mounted",
+            )
+        yield from _below(path, frozenset())
+
+
+def _below(path: str, parents: frozenset[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        yield path, _why_not(path, error)
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        yield path, _kind_reason(found.st_mode)
+        return
+    identity = (found.st_dev, found.st_ino)
+    if identity in parents:
+        yield path, "a symbolic link back to a folder that it lies in"
+        return
+    try:
+        names = sorted(os.listdir(path))  # noqa: PTH208 - names that are not UTF-8 must survive
+    except OSError as error:
+        yield path, _why_not(path, error)
+        return
+    for name in names:
+        yield from _below(os.path.join(path, name), parents | {identity})  # noqa: PTH118
+
+
+def _kind_reason(mode: int) -> str:
+    return next((reason for test, reason in _KINDS if test(mode)), "")
+
+
+def _why_not(path: str, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if Path(path).is_symlink():
+        return "a symbolic link that leads nowhere"
+    return f"cannot be read ({error.strerror or type(error).__name__})"
+
+
+def open_regular(path: str) -> int:
+    """Open a regular file for reading without ever blocking; return its descriptor.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is a pipe, socket or device by now.
+    """
+    # O_NONBLOCK: opening a FIFO that took the file's place would wait forever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if reason := _kind_reason(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, reason)
+    return descriptor
+
+
+def printable(path: str) -> str:
+    """Return a path that can be printed even where its bytes are not UTF-8."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def common_folder(paths: Iterable[str]) -> str:
+    """Return the deepest folder that holds all the (absolute) paths."""
+    return os.path.commonpath({os.path.dirname(path) for path in paths})  # noqa: PTH120

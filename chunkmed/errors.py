@@ -1,0 +1,88 @@
+"""The errors a user can meet, grouped by what the reader of the message will do next.
+
+::
+
+    ChunkmedError
+    |-- SourceError   the DICOM (or other) input is not what was asked for: look at the files
+    |-- StoreError    a store is missing, incomplete or cannot be written: look at the disk
+    |-- PlanError     the work does not fit the budget: change memory, workers or blocks
+    `-- InputError    an argument is wrong: change the call (also a ``ValueError``)
+
+Every error carries a stable ``kind`` (kebab-case) that programs can rely on, and the parts of its
+message: *what* happened, *where* (series, file, tag), *why*, what was *kept* and what to do (*fix*).
+"""
+
+from __future__ import annotations
+
+__all__ = ["ChunkmedError", "InputError", "PlanError", "SourceError", "StoreError"]
+
+
+class ChunkmedError(Exception):
+    """Base of all errors that chunkmed raises on purpose.
+
+    Parameters
+    ----------
+    what : str
+        What happened, in one clause.
+    kind : str
+        Stable identifier of the cause, for programs.
+    where : str, optional
+        Series key, file or tag the message is about.
+    why : str, optional
+        The cause, as far as it is known.
+    kept : str, optional
+        What was kept of work already done.
+    fix : str, optional
+        How to go on.
+
+    Examples
+    --------
+    >>> error = ChunkmedError("nothing to read", kind="no-files", where="study/", fix="check the path")
+    >>> print(error)
+    nothing to read (study/); check the path
+    >>> error.as_dict()["kind"]
+    'no-files'
+    """
+
+    def __init__(
+        self, what: str, *, kind: str, where: str = "", why: str = "", kept: str = "", fix: str = ""
+    ) -> None:
+        self.what, self.kind = what, kind
+        self.where, self.why, self.kept, self.fix = where, why, kept, fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        head = f"{self.what} ({self.where})" if self.where else self.what
+        if self.why:
+            head = f"{head}: {self.why}"
+        return "; ".join(part for part in (head, self.kept, self.fix) if part)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process borders on their way back from dask workers.
+        return _rebuild, (type(self), self.as_dict())
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the parts of the message as plain strings, for ``--json``."""
+        names = ("what", "kind", "where", "why", "kept", "fix")
+        return {name: getattr(self, name) for name in names}
+
+
+class SourceError(ChunkmedError):
+    """The input is not what was asked for."""
+
+
+class StoreError(ChunkmedError):
+    """A store is missing, incomplete, or cannot be written."""
+
+
+class PlanError(ChunkmedError):
+    """The work does not fit the budget."""
+
+
+class InputError(ChunkmedError, ValueError):
+    """An argument is wrong."""
+
+
+def _rebuild(cls: type[ChunkmedError], parts: dict[str, str]) -> ChunkmedError:
+    what = parts.pop("what")
+    return cls(what, **parts)

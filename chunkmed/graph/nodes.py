@@ -1,0 +1,290 @@
+"""The vocabulary of the engine: what an image is made of, before anything is read.
+
+``node.request(box)`` says which box of each input a box of the node needs; ``node.compute`` makes
+the box from the inputs' arrays. Nodes are immutable and carry a content token: two nodes with one
+token hold the same values.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from dask.tokenize import tokenize
+
+from chunkmed.graph.box import Box, grow, take, within
+from chunkmed.provenance import content_hash, versions
+
+__all__ = ["Array", "Call", "Crop", "Fetch", "Node", "Opaque", "Pointwise", "Reader", "Source", "Stencil"]
+
+Array = npt.NDArray[Any]
+Fetch = Callable[["Node", Box], Array]
+
+
+class Reader(Protocol):
+    """What a :class:`Source` reads from: a stored image, a DICOM stack, an array in memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def token(self) -> str: ...
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of the smallest piece that is read at once."""
+
+    def read(self, box: Box) -> Array: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A function by name with its settings: what a task runs, and part of its token."""
+
+    function: Callable[..., Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Apply the function to arrays."""
+        return self.function(*arrays, **self.settings)
+
+    @property
+    def name(self) -> str:
+        """Module and name of the function."""
+        module = getattr(self.function, "__module__", None) or "numpy"
+        return f"{module}.{getattr(self.function, '__name__', self.function)}"
+
+    @property
+    def token(self) -> str:
+        """Hash of the function's name, chunkmed's version and the settings."""
+        return content_hash(self.name, versions()["chunkmed"], tokenize(dict(self.settings)))
+
+
+class Node(ABC):
+    """A lazy array that can make any box of itself."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    token: str
+    inputs: tuple[Node, ...] = ()
+    dtype_known: bool = True
+    """False below an opaque array whose dtype dask does not tell; ``dtype`` is then a guess."""
+
+    @abstractmethod
+    def request(self, box: Box) -> tuple[Box | None, ...]:
+        """Return the box needed of each input; None where ``compute`` fetches it by itself."""
+
+    @abstractmethod
+    def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
+        """Return the values of a box from the inputs' arrays."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """A few words for ``explain``."""
+
+
+class Source(Node):
+    """A box of an array that something can read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.shape = tuple(int(n) for n in reader.shape)
+        self.dtype = np.dtype(reader.dtype)
+        self.token = content_hash("source", reader.token)
+
+    def request(self, box: Box) -> tuple[Box | None, ...]:
+        """Return nothing: a source has no inputs."""
+        return ()
+
+    def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
+        """Read the box."""
+        return self.reader.read(box)
+
+    @property
+    def label(self) -> str:
+        """Name of what is read."""
+        return f"read {type(self.reader).__name__}"
+
+
+class Opaque(Node):
+    """A dask array that the engine does not look into: evaluated by dask on its own blocks.
+
+    ``blocks`` are handed to :func:`chunkmed.graph.evaluate.evaluate` by key.
+    """
+
+    def __init__(self, name: str, graph: Any, chunks: tuple[tuple[int, ...], ...], dtype: Any) -> None:
+        self.name, self.graph, self.chunks = name, graph, chunks
+        self.shape = tuple(sum(sizes) for sizes in chunks)
+        self.dtype_known = dtype is not None
+        self.dtype = np.dtype(dtype if dtype is not None else np.float64)
+        self.token = content_hash("opaque", name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The graph stays with the client: tasks get the blocks they need as dask dependencies.
+        return self.__dict__ | {"graph": None}
+
+    def request(self, box: Box) -> tuple[Box | None, ...]:
+        """Return nothing: the blocks come from dask."""
+        return ()
+
+    def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
+        """Never called: ``evaluate`` assembles the blocks."""
+        raise AssertionError("opaque blocks are assembled by evaluate")
+
+    @property
+    def label(self) -> str:
+        """Name of the dask array."""
+        return f"dask {self.name.rsplit('-', 1)[0]}"
+
+
+class Pointwise(Node):
+    """An elementwise function of arrays and scalars that broadcast together."""
+
+    def __init__(self, call: Call, operands: Sequence[Any], shape: Sequence[int], dtype: Any) -> None:
+        self.call, self.shape, self.dtype_known = call, tuple(shape), dtype is not None
+        self.dtype = np.dtype(dtype if dtype is not None else np.float64)
+        self.inputs = tuple(item for item in operands if isinstance(item, Node))
+        # Scalars stay where they stand among the arguments; None marks the place of an input.
+        self.scalars = tuple(None if isinstance(item, Node) else (item,) for item in operands)
+        parts = [item.token if isinstance(item, Node) else tokenize(item) for item in operands]
+        self.token = content_hash("pointwise", call.token, parts, str(self.dtype))
+
+    def request(self, box: Box) -> tuple[Box | None, ...]:
+        """Return the same box of each input, one element where the input is broadcast."""
+        return tuple(self._broadcast(item, box) for item in self.inputs)
+
+    def _broadcast(self, item: Node, box: Box) -> Box:
+        own = zip(item.shape, box[len(box) - len(item.shape) :], strict=True)
+        return tuple((0, 1) if n == 1 else span for n, span in own)
+
+    def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
+        """Apply the function."""
+        rest = iter(arrays)
+        out = self.call(*(next(rest) if scalar is None else scalar[0] for scalar in self.scalars))
+        return np.asarray(out, dtype=self.dtype if self.dtype_known else None)
+
+    @property
+    def label(self) -> str:
+        """Name of the function."""
+        return self.call.name.rsplit(".", 1)[-1]
+
+
+class Stencil(Node):
+    """A kernel that needs ``depth`` voxels around each voxel, the same of every input.
+
+    The kernel gets the box grown by the depth and clipped at the true border, so that its own
+    border mode applies exactly there; elsewhere the outer ``depth`` voxels of its result are
+    dropped. Axes in ``wrap`` continue on the other side instead of being clipped.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        inputs: Sequence[Node],
+        depth: Sequence[int],
+        dtype: Any,
+        wrap: Sequence[int] = (),
+        workspace: float = 1.0,
+    ) -> None:
+        self.call, self.inputs, self.depth = call, tuple(inputs), tuple(int(d) for d in depth)
+        self.shape, self.dtype = self.inputs[0].shape, np.dtype(dtype)
+        self.wrap, self.workspace = tuple(wrap), workspace
+        tokens = [item.token for item in self.inputs]
+        self.token = content_hash("stencil", call.token, tokens, self.depth, self.wrap, str(self.dtype))
+
+    def grown(self, box: Box) -> Box:
+        """Return the box with its halo; it leaves the image on axes that wrap."""
+        clipped = grow(box, self.depth, self.shape)
+        free = tuple((a - d, b + d) for (a, b), d in zip(box, self.depth, strict=True))
+        spans = zip(clipped, free, self.shape, strict=True)
+        # An axis that is seen whole needs no halo: the kernel's own wrap is exact there.
+        return tuple(
+            out if axis in self.wrap and near != (0, n) else near
+            for axis, (near, out, n) in enumerate(spans)
+        )
+
+    def request(self, box: Box) -> tuple[Box | None, ...]:
+        """Return the grown box of each input, None where it wraps around."""
+        grown = self.grown(box)
+        wraps = any(a < 0 or b > n for (a, b), n in zip(grown, self.shape, strict=True))
+        return tuple(None if wraps else grown for _ in self.inputs)
+
+    def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
+        """Run the kernel on the grown box and drop the halo."""
+        grown = self.grown(box)
+        given = arrays or [_read_wrapped(item, grown, fetch) for item in self.inputs]
+        out = self.call(*given)
+        return np.asarray(out[within(box, grown)], dtype=self.dtype)
+
+    @property
+    def label(self) -> str:
+        """Name of the kernel and its depth."""
+        return f"{self.call.name.rsplit('.', 1)[-1]} (depth {' '.join(map(str, self.depth))})"
+
+
+class Crop(Node):
+    """A view of a box: slices of step one, axes taken at an index, axes added.
+
+    Parameters
+    ----------
+    parent : Node
+        What is cut.
+    spans : box
+        Range of each axis of the parent.
+    axes : sequence of int or None
+        Which axis of the parent each own axis shows; None adds an axis of size one. Axes of the
+        parent that are not named are dropped (their span has size one).
+    """
+
+    def __init__(self, parent: Node, spans: Box, axes: Sequence[int | None]) -> None:
+        self.inputs, self.spans, self.axes = (parent,), spans, tuple(axes)
+        self.shape = tuple(1 if a is None else spans[a][1] - spans[a][0] for a in self.axes)
+        self.dtype, self.dtype_known = parent.dtype, parent.dtype_known
+        self.token = content_hash("crop", parent.token, spans, self.axes)
+
+    def request(self, box: Box) -> tuple[Box | None, ...]:
+        """Return the box in the parent's indices."""
+        own = {axis: span for axis, span in zip(self.axes, box, strict=True) if axis is not None}
+        moved = (
+            (start + own[i][0], start + own[i][1]) if i in own else (start, stop)
+            for i, (start, stop) in enumerate(self.spans)
+        )
+        return (tuple(moved),)
+
+    def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
+        """Drop and add axes."""
+        array = arrays[0]
+        sizes = tuple(1 if axis is None else array.shape[axis] for axis in self.axes)
+        return array.reshape(sizes)
+
+    @property
+    def label(self) -> str:
+        """What it does."""
+        return "crop"
+
+
+def _read_wrapped(node: Node, grown: Box, fetch: Fetch) -> Array:
+    """Read a box that leaves the image: what is outside comes from the other side."""
+    out = np.empty([b - a for a, b in grown], dtype=node.dtype)
+    pieces = [_wrapped_pieces(span, n) for span, n in zip(grown, node.shape, strict=True)]
+    for index in np.ndindex(*(len(axis) for axis in pieces)):
+        chosen = [axis[i] for axis, i in zip(pieces, index, strict=True)]
+        source: Box = tuple(piece[1] for piece in chosen)
+        out[tuple(piece[0] for piece in chosen)] = take(fetch(node, source), source, source)
+    return out
+
+
+def _wrapped_pieces(span: tuple[int, int], n: int) -> list[tuple[slice, tuple[int, int]]]:
+    """Cut a span that may leave [0, n) into (place in the output, range in the image)."""
+    pieces, at = [], span[0]
+    while at < span[1]:
+        start = at % n
+        length = min(n - start, span[1] - at)
+        pieces.append((slice(at - span[0], at - span[0] + length), (start, start + length)))
+        at += length
+    return pieces

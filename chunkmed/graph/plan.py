@@ -1,0 +1,198 @@
+"""Which block one task makes, and what that costs: before anything runs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chunkmed.errors import PlanError
+from chunkmed.graph.box import Box, box_size, chunk_boxes, grow, regular_chunks
+from chunkmed.graph.budget import Budget, current_budget, resident_bytes
+from chunkmed.graph.evaluate import needs, walk
+from chunkmed.graph.nodes import Node, Source, Stencil
+from chunkmed.units import format_bytes
+
+__all__ = ["Plan", "make_plan", "task_bytes"]
+
+#: Measured resident memory of a task beside the array formula: allocator slack, decoded chunks.
+TASK_SLACK = 1.35
+TASK_FLOOR_BYTES = 8 << 20
+#: Larger blocks gain nothing: the halo is small by then and progress becomes coarse.
+MAX_BLOCK_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What running a set of nodes block by block costs."""
+
+    shape: tuple[int, ...]
+    block: tuple[int, ...]
+    """Shape of the block that one task makes."""
+    tasks: int
+    """Number of tasks: one per block."""
+    task_bytes: int
+    """Predicted memory of one task."""
+    peak_bytes: int
+    """Predicted peak memory of the process, the libraries included."""
+    read_bytes: int
+    """Bytes read from all sources, halos included."""
+    source_bytes: int
+    """Bytes of the sources read once."""
+    budget: Budget
+
+    @property
+    def boxes(self) -> Iterator[Box]:
+        """The box of every task, in C order."""
+        return (box for _, box in chunk_boxes(regular_chunks(self.shape, self.block)))
+
+
+def task_bytes(nodes: Sequence[Node], box: Box) -> int:
+    """Return the predicted memory of a task that makes ``box`` of every node."""
+    requests = [(node, box) for node in nodes]
+    order = walk(nodes)
+    need = needs(requests, order)
+    last = {item.token: node.token for node in order for item in node.inputs}
+    live, peak = 0, 0
+    for node in order:
+        if node.token not in need:
+            continue
+        own = box_size(need[node.token]) * node.dtype.itemsize
+        peak = max(peak, live + own + _workspace(node, need[node.token]))
+        live += own
+        dead = {i.token: i for i in node.inputs if last[i.token] == node.token and i.token in need}
+        live -= sum(box_size(need[i.token]) * i.dtype.itemsize for i in dead.values())
+    return int(peak * TASK_SLACK) + TASK_FLOOR_BYTES
+
+
+def _workspace(node: Node, box: Box) -> int:
+    """Return what a node needs beside its inputs and its output."""
+    if isinstance(node, Stencil):
+        grown = box_size(grow(box, node.depth, node.shape))
+        widest = max(node.dtype.itemsize, *(item.dtype.itemsize for item in node.inputs))
+        return int(grown * widest * node.workspace)
+    if isinstance(node, Source):
+        return math.prod(node.reader.chunks) * node.dtype.itemsize
+    return 0
+
+
+def make_plan(
+    nodes: Sequence[Node], *, unit: Sequence[int] | None = None, budget: Budget | None = None
+) -> Plan:
+    """Choose the block of a computation.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        What every task evaluates; the first gives the shape.
+    unit : sequence of int, optional
+        Blocks are multiples of this (the shard of the store written to); by default the chunks of
+        the first source.
+    budget : Budget, optional
+        By default the configured one.
+
+    Raises
+    ------
+    PlanError
+        If not even one unit fits; the message names the smallest budget that works.
+    """
+    budget = budget or current_budget()
+    shape = nodes[0].shape
+    unit = tuple(min(n, u) if n else 1 for n, u in zip(shape, unit or _unit(nodes), strict=True))
+    base = resident_bytes()
+    limit = (budget.memory - base) / budget.workers
+    options = [_option(nodes, block) for block in _candidates(shape, unit, nodes[0].dtype.itemsize)]
+    fitting = [option for option in options if option[0] <= limit]
+    if not fitting:
+        raise _too_small(min(option[0] for option in options), base, budget)
+    cost, block = _best(fitting, shape, budget.workers)
+    tasks = math.prod(-(-n // b) for n, b in zip(shape, block, strict=True))
+    sources = [node for node in walk(nodes) if isinstance(node, Source)]
+    return Plan(
+        shape=shape,
+        block=block,
+        tasks=tasks,
+        task_bytes=cost,
+        peak_bytes=base + cost * min(budget.workers, tasks),
+        read_bytes=_read_bytes(nodes, block, exact=True),
+        source_bytes=sum(math.prod(node.shape) * node.dtype.itemsize for node in sources),
+        budget=budget,
+    )
+
+
+def _unit(nodes: Sequence[Node]) -> tuple[int, ...]:
+    for node in walk(nodes):
+        if isinstance(node, Source) and node.shape == nodes[0].shape:
+            return node.reader.chunks
+        chunks = getattr(node, "chunks", None)
+        if chunks is not None and node.shape == nodes[0].shape:
+            return tuple(max(sizes) for sizes in chunks)
+    return tuple(min(n, 64) for n in nodes[0].shape)
+
+
+def _candidates(shape: Sequence[int], unit: Sequence[int], itemsize: int) -> list[tuple[int, ...]]:
+    """Return blocks that are multiples of the unit, the unit itself first."""
+    space = range(max(0, len(shape) - 3), len(shape))
+    steps = [_multiples(shape[axis], unit[axis]) if axis in space else [unit[axis]] for axis in range(len(shape))]
+    blocks = [tuple(block) for block in itertools.product(*steps)]
+    small = [block for block in blocks if math.prod(block) * itemsize <= MAX_BLOCK_BYTES]
+    return small or blocks[:1]
+
+
+def _multiples(n: int, unit: int) -> list[int]:
+    out, size = [unit], unit * 2
+    while out[-1] < n:
+        out.append(min(size, -(-n // unit) * unit))
+        size *= 2
+    return out
+
+
+def _option(nodes: Sequence[Node], block: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    return task_bytes(nodes, _central_box(nodes[0].shape, block)), block
+
+
+def _central_box(shape: Sequence[int], block: Sequence[int]) -> Box:
+    """Return a block in the middle of the image, where the halo is whole."""
+    spans = []
+    for n, b in zip(shape, block, strict=True):
+        start = (-(-n // b) // 2) * b
+        start = start if start + b <= n else 0
+        spans.append((start, min(n, start + b)))
+    return tuple(spans)
+
+
+def _best(
+    options: Sequence[tuple[int, tuple[int, ...]]], shape: Sequence[int], workers: int
+) -> tuple[int, tuple[int, ...]]:
+    """Return the option that recomputes least while every worker has something to do."""
+
+    def key(option: tuple[int, tuple[int, ...]]) -> tuple[bool, int, int]:
+        tasks = math.prod(-(-n // b) for n, b in zip(shape, option[1], strict=True))
+        return tasks < 2 * workers, tasks, option[0]
+
+    return min(options, key=key)
+
+
+def _read_bytes(nodes: Sequence[Node], block: Sequence[int], *, exact: bool) -> int:
+    """Return the bytes that all tasks read, from the halo of a central block."""
+    shape = nodes[0].shape
+    boxes = [_central_box(shape, block)]
+    order = walk(nodes)
+    tasks = math.prod(-(-n // b) for n, b in zip(shape, block, strict=True))
+    total = 0
+    for box in boxes:
+        need = needs([(node, box) for node in nodes], order)
+        found = [node for node in order if isinstance(node, Source) and node.token in need]
+        total += sum(box_size(need[node.token]) * node.dtype.itemsize for node in found)
+    return total * tasks
+
+
+def _too_small(cost: int, base: int, budget: Budget) -> PlanError:
+    smallest = base + cost
+    return PlanError(
+        f"the work does not fit {budget}",
+        kind="budget-too-small",
+        why=f"one block takes {format_bytes(cost)} beside {format_bytes(base)} of libraries",
+        fix=f'give memory="{math.ceil(smallest * 1.05 / 1e6)} MB" with workers=1, or more',
+    )

@@ -1,0 +1,128 @@
+"""From blocks to numbers: one table of statistics per time point, all labels in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from chunkmed.errors import InputError
+from chunkmed.graph.box import Box, sides
+from chunkmed.graph.nodes import Array, Node
+from chunkmed.graph.plan import make_plan
+from chunkmed.graph.run import Work, run
+from chunkmed.kernels.moments import Moments, block_moments, merge_moments
+
+__all__ = ["Axes", "Grouping", "label_statistics", "positions"]
+
+#: ``each``: a row per label; ``positive``: all labels above zero in one row; ``all``: every voxel.
+Grouping = Literal["each", "positive", "all"]
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Which axes of an array are time and space; space is padded to three axes in front."""
+
+    shape: tuple[int, ...]
+    time: int | None
+    space: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.space) > 3:
+            raise InputError(
+                f"{len(self.space)} axes to measure along",
+                kind="too-many-axes",
+                why="statistics are computed over at most three axes, and per time point",
+                fix='give an xarray.DataArray with dims ("t", "z", "y", "x")',
+            )
+
+    @property
+    def times(self) -> int:
+        """Number of time points."""
+        return 1 if self.time is None else self.shape[self.time]
+
+    @property
+    def volume(self) -> tuple[int, int, int]:
+        """Sizes of z, y, x."""
+        sizes = (1, 1, 1, *(self.shape[axis] for axis in self.space))[-3:]
+        return sizes[0], sizes[1], sizes[2]
+
+    def frames(self, array: Array) -> Array:
+        """Return an array of this box as (t, z, y, x)."""
+        order = [*([] if self.time is None else [self.time]), *self.space]
+        moved = array.transpose(order)
+        lead = moved.shape[:1] if self.time is not None else (1,)
+        rest = moved.shape[len(order) - len(self.space) :]
+        return moved.reshape((*lead, *((1,) * (3 - len(rest))), *rest))
+
+    def span(self, box: Box) -> tuple[int, tuple[int, int, int]]:
+        """Return the first time point of a box and its corner z, y, x."""
+        corner = (0, 0, 0, *(box[axis][0] for axis in self.space))[-3:]
+        return 0 if self.time is None else box[self.time][0], (corner[0], corner[1], corner[2])
+
+
+@dataclass(frozen=True)
+class _BlockStatistics:
+    """Task: the statistics of one block, a part per time point."""
+
+    axes: Axes
+    grouping: Grouping
+    slices: Array
+    with_labels: bool
+    with_values: bool
+
+    def __call__(self, box: Box, arrays: Sequence[Array]) -> list[tuple[int, Moments]]:
+        rest = iter(arrays)
+        one = np.broadcast_to(np.int32(1), sides(box))
+        labels = next(rest) if self.with_labels else one
+        values = next(rest) if self.with_values else one
+        labels = np.broadcast_to(labels, sides(box))
+        if self.grouping == "positive":
+            labels = labels > 0
+        start, corner = self.axes.span(box)
+        pairs = zip(self.axes.frames(labels), self.axes.frames(values), strict=True)
+        slices = self.slices[corner[0] :]
+        return [
+            (start + t, block_moments(ids, part, corner, self.axes.volume, slices))
+            for t, (ids, part) in enumerate(pairs)
+        ]
+
+
+def label_statistics(
+    labels: Node | None,
+    values: Node | None,
+    axes: Axes,
+    *,
+    grouping: Grouping = "each",
+    slices: Array | None = None,
+    name: str = "measuring",
+) -> list[Moments]:
+    """Return the statistics of every label at every time point, in one read of both images.
+
+    Parameters
+    ----------
+    labels, values : Node or None
+        Images of one shape; None counts every voxel as label 1, or as the value 1.
+    axes : Axes
+        Which axes are time and space.
+    grouping : {"each", "positive", "all"}
+        What makes a row.
+    slices : ndarray of float64, shape (z, 2), optional
+        What a voxel of each slice adds to ``depth`` and ``height``; 1 and its index by default.
+    """
+    if slices is None:
+        slices = np.stack([np.ones(axes.volume[0]), np.arange(axes.volume[0])], axis=1)
+    nodes = tuple(node for node in (labels, values) if node is not None)
+    task = _BlockStatistics(axes, grouping, np.asarray(slices, np.float64), labels is not None, values is not None)
+    parts: list[list[Moments]] = [[] for _ in range(axes.times)]
+    for _, result in run(Work(nodes, task), make_plan(nodes), name=name):
+        for t, part in result:
+            parts[t].append(part)
+    return [merge_moments(found) for found in parts]
+
+
+def positions(at: Any, volume: tuple[int, int, int], ndim: int) -> Array:
+    """Return (n, ndim) voxel indices of C-order indices in a volume."""
+    return np.stack(np.unravel_index(at, volume), axis=-1)[..., 3 - ndim :]

@@ -1,0 +1,147 @@
+"""Run one task per block on whatever dask scheduler there is, a window of tasks at a time.
+
+Never a dask graph of all tasks: optimising and ordering 10^5 of them takes longer than the work. A
+task gets the nodes as one shared literal, returns a few bytes, and results come in canonical order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import dask.base
+import dask.threaded
+from dask._task_spec import DataNode, Dict, Task, TaskRef
+from dask.callbacks import Callback
+
+from chunkmed.graph.box import Box, box_size
+from chunkmed.graph.evaluate import evaluate, opaque_keys
+from chunkmed.graph.nodes import Array, Node, Opaque
+from chunkmed.graph.plan import Plan
+from chunkmed.provenance import content_hash
+
+__all__ = ["Observer", "Work", "observing", "run"]
+
+_WINDOW_PER_WORKER = 32
+
+
+class Observer(Protocol):
+    """Something that shows progress."""
+
+    def start(self, name: str, tasks: int) -> None: ...
+    def advance(self, voxels: int) -> None: ...
+    def finish(self) -> None: ...
+
+
+_observers: list[Observer] = []
+
+
+@contextmanager
+def observing(observer: Observer) -> Iterator[None]:
+    """Show the progress of every sink inside the block."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every task does: evaluate the nodes on its box, hand the arrays to the function."""
+
+    nodes: tuple[Node, ...]
+    function: Callable[[Box, Sequence[Array]], Any]
+
+
+def run(work: Work, plan: Plan, *, name: str, boxes: Iterable[Box] | None = None) -> Iterator[tuple[Box, Any]]:
+    """Yield (box, result) of every task, in C order of the boxes.
+
+    Parameters
+    ----------
+    work : Work
+        Nodes and function.
+    plan : Plan
+        Blocks and budget.
+    name : str
+        What the progress bar says.
+    boxes : iterable of boxes, optional
+        A part of the plan's boxes (resuming).
+    """
+    todo = list(boxes if boxes is not None else plan.boxes)
+    for observer in _observers:
+        observer.start(name, len(todo))
+    try:
+        for window in _windows(todo, _WINDOW_PER_WORKER * plan.budget.workers):
+            yield from _compute(work, window, plan.budget.workers)
+    finally:
+        for observer in _observers:
+            observer.finish()
+
+
+def _windows(boxes: Sequence[Box], size: int) -> Iterator[Sequence[Box]]:
+    return (boxes[start : start + size] for start in range(0, len(boxes), size))
+
+
+def _compute(work: Work, window: Sequence[Box], workers: int) -> list[tuple[Box, Any]]:
+    literal = f"chunkmed-work-{content_hash([node.token for node in work.nodes], id(work))}"
+    graph: dict[Any, Any] = {literal: DataNode(literal, work)}
+    keys = []
+    for number, box in enumerate(window):
+        needed = opaque_keys([(node, _fit(box, node)) for node in work.nodes])
+        graph.update(_opaque_tasks(needed, graph))
+        blocks = Dict({key: TaskRef(key) for key in needed}) if needed else None
+        keys.append((literal, number))
+        graph[keys[-1]] = Task(keys[-1], _task, TaskRef(literal), box, blocks)
+    return _schedule(graph, keys, workers)
+
+
+def _task(work: Work, box: Box, blocks: Any) -> tuple[Box, Any]:
+    arrays = evaluate([(node, _fit(box, node)) for node in work.nodes], blocks)
+    return box, work.function(box, arrays)
+
+
+def _fit(box: Box, node: Node) -> Box:
+    """Return the box for a node that broadcasts on axes of size one."""
+    own = zip(node.shape, box[len(box) - len(node.shape) :], strict=True)
+    return tuple((0, 1) if n == 1 else span for n, span in own)
+
+
+def _opaque_tasks(needed: dict[Any, Opaque], present: dict[Any, Any]) -> dict[Any, Any]:
+    """Return dask's own tasks for the blocks of opaque arrays."""
+    tasks: dict[Any, Any] = {}
+    by_name: dict[str, tuple[Opaque, set[Any]]] = {}
+    for key, node in needed.items():
+        if key not in present:
+            by_name.setdefault(node.name, (node, set()))[1].add(key)
+    for node, keys in by_name.values():
+        tasks.update(node.graph.cull(keys).to_dict())
+    return tasks
+
+
+def _schedule(graph: dict[Any, Any], keys: Sequence[Any], workers: int) -> list[tuple[Box, Any]]:
+    get = dask.base.get_scheduler()
+    if get is None or get is dask.threaded.get:
+        get = partial(dask.threaded.get, num_workers=workers)
+    wanted, seen = set(keys), set()
+
+    def count(key: Any, result: Any, *_: Any) -> None:
+        if key in wanted and key not in seen:
+            seen.add(key)
+            _advance(result[0])
+
+    with Callback(posttask=count):
+        results: list[tuple[Box, Any]] = list(get(graph, list(keys)))
+    # A remote scheduler calls no local callback: count what it returned.
+    for key, (box, _) in zip(keys, results, strict=True):
+        if key not in seen:
+            _advance(box)
+    return results
+
+
+def _advance(box: Box) -> None:
+    for observer in _observers:
+        observer.advance(box_size(box))

@@ -1,0 +1,292 @@
+"""From a dask array back to its node, by an allow-list.
+
+Traced: chunkmed's own layers; the elementwise functions of :data:`ELEMENTWISE` with identity or
+broadcast indices; slices of step one, integers and new axes; rechunking; small NumPy arrays.
+Everything else is an :class:`~chunkmed.graph.nodes.Opaque` source on its original blocks: never an
+arbitrary ``Blockwise``, because ``map_blocks(b - b.mean())`` would be silently wrong when re-blocked.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask._task_spec import TaskRef
+from dask.array import chunk as dask_chunk
+from dask.array.core import _enforce_dtype
+from dask.blockwise import Blockwise, blockwise_token
+
+from chunkmed.graph.nodes import Array, Call, Crop, Node, Opaque, Pointwise, Source
+from chunkmed.graph.views import BlocksLayer, Chunks
+from chunkmed.provenance import content_hash
+
+__all__ = ["ELEMENTWISE", "ArrayReader", "is_elementwise", "node_of", "trace"]
+
+_OPERATORS = (
+    "abs add and_ eq floordiv ge gt inv invert le lshift lt mod mul ne neg or_ pos pow rshift sub truediv xor"
+)
+#: Functions other than NumPy's ufuncs whose result at a voxel depends on that voxel only.
+ELEMENTWISE: tuple[Any, ...] = (
+    *(getattr(operator, name) for name in _OPERATORS.split()),
+    np.where,
+    np.clip,
+    np.round,
+    np.real,
+    np.imag,
+    np.isclose,
+    np.nan_to_num,
+    dask_chunk.astype,
+)
+#: A NumPy operand up to this size is carried in the node; larger ones stay dask's.
+CONSTANT_BYTES = 1 << 20
+
+
+class ArrayReader:
+    """A NumPy array as something to read from."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.shape, self.dtype, self.chunks = array.shape, array.dtype, array.shape
+        from dask.tokenize import tokenize
+
+        self.token = content_hash("array", tokenize(array))
+
+    def read(self, box: Any) -> Array:
+        """Return a box of the array."""
+        return self.array[tuple(slice(a, b) for a, b in box)]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A node and, where they are known, the blocks of the dask array it came from."""
+
+    node: Node
+    chunks: Chunks | None
+
+
+class _Unknown(Exception):
+    """The blocks of an opaque array deeper down are not known: stop one layer higher."""
+
+
+def node_of(array: Any) -> Node:
+    """Return the node of a dask or NumPy array."""
+    return trace(array) if isinstance(array, da.Array) else Source(ArrayReader(np.asarray(array)))
+
+
+def trace(array: Any) -> Node:
+    """Return the node of a dask array: traced as far as the allow-list reaches, else opaque."""
+    tracer = _Tracer(array.dask, {array.name: array.dtype})
+    try:
+        node = tracer.visit(array.name, array.chunks).node
+    except _Unknown:
+        node = Opaque(array.name, array.dask, array.chunks, array.dtype)
+    if node.shape == array.shape:
+        return node
+    # A chain whose every operand was broadcast: give it the shape dask knows.
+    return Opaque(array.name, array.dask, array.chunks, array.dtype)
+
+
+def is_elementwise(function: Any) -> bool:
+    """Whether a function is on the allow-list."""
+    return isinstance(function, np.ufunc) or any(function is known for known in ELEMENTWISE)
+
+
+class _Tracer:
+    def __init__(self, graph: Any, dtypes: dict[str, Any]) -> None:
+        self.graph, self.dtypes = graph, dtypes
+        self.known: dict[str, Traced] = {}
+
+    def visit(self, name: str, hint: Chunks | None) -> Traced:
+        """Return the traced array ``name``; ``hint`` are its blocks as far as they are known."""
+        if name not in self.known:
+            self.known[name] = self._visit(name, hint)
+        return self.known[name]
+
+    def _visit(self, name: str, hint: Chunks | None) -> Traced:
+        layer = self.graph.layers.get(name)
+        if isinstance(layer, BlocksLayer):
+            return Traced(layer.node, layer.chunks)
+        for attempt in (self._elementwise, self._constant, self._rechunked, self._sliced):
+            try:
+                found = attempt(name, layer, hint)
+            except _Unknown:
+                found = None
+            if found is not None:
+                return found
+        return self._opaque(name, hint)
+
+    def _opaque(self, name: str, hint: Chunks | None) -> Traced:
+        if hint is None or name not in self.graph.layers:
+            raise _Unknown(name)
+        return Traced(Opaque(name, self._below(name), hint, self.dtypes.get(name)), hint)
+
+    def _below(self, name: str) -> Any:
+        """Return the part of the graph that an opaque array needs."""
+        from dask.highlevelgraph import HighLevelGraph
+
+        wanted, stack = set(), [name]
+        while stack:
+            current = stack.pop()
+            if current not in wanted:
+                wanted.add(current)
+                stack.extend(self.graph.dependencies[current])
+        layers = {key: self.graph.layers[key] for key in wanted}
+        return HighLevelGraph(layers, {key: self.graph.dependencies[key] for key in wanted})
+
+    def _elementwise(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
+        call_parts = _elementwise_call(layer)
+        if call_parts is None:
+            return None
+        call, dtype = call_parts
+        blocks = layer.numblocks
+        operands: list[Any] = []
+        chunks: list[Chunks] = []
+        for operand, indices in layer.indices:
+            if indices is None:
+                operands.append(operand)
+                continue
+            below = self.visit(operand, _aligned(hint, blocks[operand], len(layer.output_indices)))
+            operands.append(below.node)
+            chunks.append(below.chunks or ())
+        shape = np.broadcast_shapes(*(item.shape for item in operands if isinstance(item, Node)))
+        dtype = dtype or self.dtypes.get(name) or _result_dtype(call, operands)
+        out = hint if hint is not None else _widest(chunks, len(shape))
+        return Traced(Pointwise(call, operands, shape, dtype), out)
+
+    def _constant(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
+        if not name.startswith("array-") or self.graph.dependencies[name] or len(layer) != 1:
+            return None
+        (value,) = layer.values()
+        value = getattr(value, "value", value)
+        if not isinstance(value, np.ndarray) or value.nbytes > CONSTANT_BYTES:
+            return None
+        return Traced(Source(ArrayReader(value)), tuple((n,) for n in value.shape))
+
+    def _rechunked(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
+        if not name.startswith("rechunk-"):
+            return None
+        below = self.visit(_single(self.graph.dependencies[name]), None)
+        return Traced(below.node, hint)
+
+    def _sliced(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
+        if not name.startswith("getitem-"):
+            return None
+        below = self.visit(_single(self.graph.dependencies[name]), None)
+        if below.chunks is None:
+            return None
+        crop = _crop(below, layer)
+        return None if crop is None else Traced(crop, hint)
+
+
+def _single(names: set[str]) -> str:
+    if len(names) != 1:
+        raise _Unknown(str(names))
+    return next(iter(names))
+
+
+def _elementwise_call(layer: Any) -> tuple[Call, Any] | None:
+    """Return the function of an allowed elementwise layer, and its dtype where dask enforces one."""
+    if not isinstance(layer, Blockwise) or layer.new_axes or layer.concatenate or layer.io_deps:
+        return None
+    task, dtype = layer.task, None
+    function, settings = task.func, dict(task.kwargs)
+    if function is _enforce_dtype:
+        dtype, function = settings.pop("enforce_dtype"), settings.pop("enforce_dtype_function")
+    places = tuple(TaskRef(blockwise_token(i)) for i in range(len(layer.indices)))
+    plain = not any(isinstance(value, TaskRef) for value in settings.values())
+    if task.args != places or not plain or not is_elementwise(function):
+        return None
+    if not all(_broadcasts(indices, layer.output_indices) for _, indices in layer.indices):
+        return None
+    return Call(function, settings), dtype
+
+
+def _broadcasts(indices: Any, output: tuple[Any, ...]) -> bool:
+    """Whether an operand's axes are the output's last axes, in order."""
+    return indices is None or tuple(indices) == tuple(output[len(output) - len(indices) :])
+
+
+def _aligned(hint: Chunks | None, numblocks: tuple[int, ...], ndim: int) -> Chunks | None:
+    """Return the blocks of an operand from those of the result."""
+    if hint is None:
+        return None
+    last = hint[ndim - len(numblocks) :]
+    pairs = zip(last, numblocks, strict=True)
+    return tuple(sizes if len(sizes) == count else (1,) for sizes, count in pairs)
+
+
+def _widest(chunks: list[Chunks], ndim: int) -> Chunks | None:
+    full = [item for item in chunks if len(item) == ndim]
+    if len(full) != len(chunks) or not full:
+        return None
+    return tuple(max(axis, key=sum) for axis in zip(*full, strict=True))
+
+
+def _result_dtype(call: Call, operands: list[Any]) -> Any:
+    if not all(item.dtype_known for item in operands if isinstance(item, Node)):
+        return None
+    samples = [np.ones((1,) * len(i.shape), i.dtype) if isinstance(i, Node) else i for i in operands]
+    with np.errstate(all="ignore"):
+        return np.asarray(call(*samples)).dtype
+
+
+def _crop(below: Traced, layer: Mapping[Any, Any]) -> Crop | None:
+    """Rebuild the box of a slicing layer from its tasks; None where they are not one box."""
+    assert below.chunks is not None
+    starts = [np.concatenate([[0], np.cumsum(sizes)]) for sizes in below.chunks]
+    spans: list[list[tuple[int, int]]] = [[] for _ in starts]
+    axes: tuple[int | None, ...] | None = None
+    for task in layer.values():
+        pieces = _task_pieces(task, starts)
+        if pieces is None or (axes is not None and pieces[1] != axes):
+            return None
+        axes = pieces[1]
+        for found, span in zip(spans, pieces[0], strict=True):
+            found.append(span)
+    box = [_joined(found) for found in spans]
+    if axes is None or any(span is None for span in box):
+        return None
+    return Crop(below.node, tuple(span for span in box if span is not None), axes)
+
+
+def _task_pieces(task: Any, starts: Any) -> tuple[list[tuple[int, int]], tuple[int | None, ...]] | None:
+    """Return what one getitem task takes, in indices of the whole array."""
+    if getattr(task, "func", None) not in (operator.getitem, dask_chunk.getitem):
+        return None
+    source, index = task.args
+    if not isinstance(source, TaskRef) or not isinstance(index, tuple):
+        return None
+    block = source.key[1:]
+    spans: list[tuple[int, int]] = []
+    axes: list[int | None] = []
+    for item in index:
+        if item is None:
+            axes.append(None)
+            continue
+        axis = len(spans)
+        first, stop = int(starts[axis][block[axis]]), int(starts[axis][block[axis] + 1])
+        if isinstance(item, slice):
+            if item.step not in (None, 1):
+                return None
+            low, high, _ = item.indices(stop - first)
+            spans.append((first + low, first + high))
+            axes.append(axis)
+        elif isinstance(item, int | np.integer):
+            at = first + int(item) % (stop - first)
+            spans.append((at, at + 1))
+        else:
+            return None
+    return (spans, tuple(axes)) if len(spans) == len(block) else None
+
+
+def _joined(spans: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """Return the range that the distinct pieces fill without a hole, None otherwise."""
+    ordered = sorted(set(spans))
+    for (_, stop), (start, _) in zip(ordered, ordered[1:], strict=False):
+        if stop != start:
+            return None
+    return ordered[0][0], ordered[-1][1]

@@ -1,0 +1,150 @@
+"""Connected components: labels of one block, seams between blocks, union-find over all of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numba
+import numpy as np
+import scipy.ndimage
+
+from chunkmed.kernels import Array
+
+__all__ = ["block_labels", "block_slabs", "merge", "neighbours", "seam_pairs"]
+
+Step = tuple[int, ...]
+Slabs = Mapping[tuple[int, int], Array]
+
+
+def block_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
+    """Label one block.
+
+    Returns
+    -------
+    labels : ndarray of int32
+        1, 2, ... in the order of the first voxel of each component.
+    firsts : ndarray of int64
+        C-order index within the block of each component's first voxel.
+    """
+    labels, count = scipy.ndimage.label(mask, structure, output=np.int32)
+    return labels, _firsts(labels.ravel(), count)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _firsts(labels: Array, count: int) -> Array:  # pragma: no cover - compiled
+    firsts = np.full(count, -1, np.int64)
+    # scipy numbers by first voxel, so each new number is one more than the largest so far.
+    seen = 0
+    for i in range(labels.size):
+        if labels[i] > seen:
+            firsts[seen] = i
+            seen += 1
+            if seen == count:
+                break
+    return firsts
+
+
+def block_slabs(labels: Array, structure: Array) -> dict[tuple[int, int], Array]:
+    """Return the outermost layers of a block by (axis, side), on axes that the structure spans."""
+    slabs = {}
+    for axis in range(labels.ndim):
+        if _spans(structure, axis):
+            slabs[axis, -1] = labels.take([0], axis=axis)
+            slabs[axis, 1] = labels.take([-1], axis=axis)
+    return slabs
+
+
+def _spans(structure: Array, axis: int) -> bool:
+    return bool(np.any(structure.take([0, 2], axis=axis)))
+
+
+def neighbours(structure: Array) -> list[Step]:
+    """Return the steps to blocks that come earlier in C order and that the structure reaches."""
+    offsets = [tuple(int(i) - 1 for i in index) for index in np.argwhere(structure)]
+    steps = itertools.product((-1, 0, 1), repeat=structure.ndim)
+    earlier = [step for step in steps if step < (0,) * structure.ndim]
+    return [step for step in earlier if any(_reaches(offset, step) for offset in offsets)]
+
+
+def _reaches(offset: Step, step: Step) -> bool:
+    return all(s == 0 or o == s for o, s in zip(offset, step, strict=True))
+
+
+def seam_pairs(own: Slabs, other: Slabs, step: Step, structure: Array) -> Array:
+    """Return pairs (own label, other label) that touch across the seam towards ``step``.
+
+    Parameters
+    ----------
+    own, other : mapping of (axis, side) to ndarray
+        Slabs of both blocks.
+    step : tuple of int
+        Where the other block lies, -1, 0 or 1 per axis.
+    structure : ndarray of bool
+        3 per axis, centrosymmetric.
+    """
+    axis = next(a for a, s in enumerate(step) if s)
+    mine, theirs = own[axis, step[axis]], other[axis, -step[axis]]
+    found = []
+    for index in np.argwhere(structure):
+        offset = tuple(int(i) - 1 for i in index)
+        if _reaches(offset, step):
+            a, b = (part.ravel() for part in _facing(mine, theirs, offset, step, axis))
+            both = (a > 0) & (b > 0)
+            found.append(np.stack([a[both], b[both]], axis=1))
+    pairs = np.concatenate(found) if found else np.zeros((0, 2), np.int32)
+    return np.unique(pairs, axis=0)
+
+
+def _facing(mine: Array, theirs: Array, offset: Step, step: Step, slab_axis: int) -> tuple[Array, Array]:
+    """Return the voxels of both slabs that are ``offset`` apart, in the same order."""
+    cut_mine, cut_theirs = [], []
+    for axis, (o, s) in enumerate(zip(offset, step, strict=True)):
+        n, m = mine.shape[axis], theirs.shape[axis]
+        if axis == slab_axis:
+            cut_mine.append(slice(None))
+            cut_theirs.append(slice(None))
+        elif s:
+            cut_mine.append(slice(n - 1, n) if s > 0 else slice(0, 1))
+            cut_theirs.append(slice(0, 1) if s > 0 else slice(m - 1, m))
+        else:
+            cut_mine.append(slice(max(0, -o), n - max(0, o)))
+            cut_theirs.append(slice(max(0, o), n - max(0, -o)))
+    return mine[tuple(cut_mine)], theirs[tuple(cut_theirs)]
+
+
+def merge(firsts: Array, pairs: Array) -> Array:
+    """Return the root of every local label: the member whose first voxel comes first.
+
+    Parameters
+    ----------
+    firsts : ndarray of int64, shape (n,)
+        Global index of each local label's first voxel.
+    pairs : ndarray of int64, shape (m, 2)
+        Local labels, counted through all blocks from 0, that belong together.
+    """
+    return _union(firsts, np.ascontiguousarray(pairs, dtype=np.int64))
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _root(parent: Array, i: int) -> int:  # pragma: no cover - compiled
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _union(firsts: Array, pairs: Array) -> Array:  # pragma: no cover - compiled
+    parent = np.arange(firsts.size)
+    for k in range(pairs.shape[0]):
+        a, b = _root(parent, pairs[k, 0]), _root(parent, pairs[k, 1])
+        if a != b:
+            if firsts[a] < firsts[b]:
+                parent[b] = a
+            else:
+                parent[a] = b
+    for i in range(firsts.size):
+        parent[i] = _root(parent, i)
+    return parent
+

@@ -1,0 +1,94 @@
+"""What was done, with which settings and versions; identifiers only as keyed hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import importlib.metadata
+import json
+import os
+import platform
+import secrets
+from functools import cache
+from pathlib import Path
+
+__all__ = ["content_hash", "keyed_identifier", "step", "versions"]
+
+_PACKAGES = ("chunkmed", "dask", "zarr", "numpy", "scipy", "pydicom", "xarray", "numba")
+
+
+def _package_version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of chunkmed, of what it computes with, and of Python."""
+    found = {name: _package_version(name) for name in _PACKAGES}
+    return found | {"python": platform.python_version()}
+
+
+def step(name: str, **settings: object) -> dict[str, object]:
+    """Return one history record: what was done, with which settings and versions."""
+    return {"step": name, "settings": settings, "versions": dict(versions())}
+
+
+def content_hash(*parts: object) -> str:
+    """Return 16 hex digits that depend on nothing but the JSON text of ``parts``.
+
+    Examples
+    --------
+    >>> content_hash("gaussian", [1, 2]) == content_hash("gaussian", (1, 2))
+    True
+    """
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def keyed_identifier(identifier: str) -> str:
+    """Return a short keyed hash (HMAC-SHA256) that stands for a UID in every output.
+
+    The key is random, one per user (or per project with ``CHUNKMED_KEY_FILE``), lies in a private
+    file (mode 0600) and is never written to a store: the same series gives the same identifier in
+    all results of one project, and nobody without the key can look the UID up.
+    """
+    return hmac.new(_project_key(), identifier.encode(), hashlib.sha256).hexdigest()[:12]
+
+
+def _key_file() -> Path:
+    named = os.environ.get("CHUNKMED_KEY_FILE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "chunkmed" / "identifier.key"
+
+
+@cache
+def _project_key() -> bytes:
+    path = _key_file()
+    key = secrets.token_bytes(32)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            _publish(path, key)
+        return path.read_bytes()
+    except OSError:
+        # No place to keep a key: identifiers are then stable within this process only.
+        return key
+
+
+def _publish(path: Path, key: bytes) -> None:
+    """Write a private file that appears whole; the first of several writers wins."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

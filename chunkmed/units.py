@@ -1,0 +1,75 @@
+"""Lengths and sizes as people write them: ``"2.5 mm"``, ``"2 GB"``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from chunkmed.errors import InputError
+
+__all__ = ["format_bytes", "length_mm", "parse_bytes", "to_voxels"]
+
+_LENGTHS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "nm": 1e-6}
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_QUANTITY = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Zµ]*)\s*")
+
+
+def length_mm(text: str) -> float:
+    """Read a length with its unit and return millimetres.
+
+    Examples
+    --------
+    >>> length_mm("1.5 mm"), length_mm("2cm")
+    (1.5, 20.0)
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None or match[2] not in _LENGTHS_MM:
+        known = ", ".join(_LENGTHS_MM)
+        raise InputError(
+            f"{text!r} is not a length", kind="bad-length", fix=f"write a number and one of {known}"
+        )
+    return float(match[1]) * _LENGTHS_MM[match[2]]
+
+
+def to_voxels(value: float | str, spacing_mm: float) -> float:
+    """Return a length in voxels: numbers are voxels already, text carries its unit.
+
+    Examples
+    --------
+    >>> to_voxels(2, 0.5), to_voxels("2 mm", 0.5)
+    (2.0, 4.0)
+    """
+    return length_mm(value) / spacing_mm if isinstance(value, str) else float(value)
+
+
+def parse_bytes(value: int | float | str) -> int:
+    """Return a number of bytes from ``"2 GB"``, ``"512 MiB"`` or a plain number.
+
+    Examples
+    --------
+    >>> parse_bytes("2 GB"), parse_bytes("1 MiB"), parse_bytes(10)
+    (2000000000, 1048576, 10)
+    """
+    if not isinstance(value, str):
+        return int(value)
+    match = _QUANTITY.fullmatch(value)
+    if match is None or match[2].lower() not in _BYTES:
+        raise InputError(
+            f"{value!r} is not an amount of memory", kind="bad-size", fix='write it like "2 GB"'
+        )
+    return int(float(match[1]) * _BYTES[match[2].lower()])
+
+
+def format_bytes(count: float, units: Sequence[str] = ("B", "kB", "MB", "GB", "TB")) -> str:
+    """Return a short text for a number of bytes.
+
+    Examples
+    --------
+    >>> format_bytes(999), format_bytes(2_140_000_000)
+    ('999 B', '2.14 GB')
+    """
+    power = 0
+    while count >= 1000 and power < len(units) - 1:
+        count, power = count / 1000, power + 1
+    return f"{count:.3g} {units[power]}"
