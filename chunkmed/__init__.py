@@ -1,0 +1,84 @@
+"""chunkmed: DICOM series to measurements at any size.
+
+Images are lazy, numbers are computed; ask an image for a box, and it asks its inputs for that box
+grown by what it needs.
+
+>>> import chunkmed as cm
+>>> import chunkmed.ndimage as ndi
+>>> image = cm.convert("study/", "heart.zarr")  # doctest: +SKIP
+>>> labels, n = ndi.label(ndi.gaussian_filter(image, sigma="1.5 mm") > 60)  # doctest: +SKIP
+>>> table = cm.measure(labels, image, ["volume_ml", "mean"])  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chunkmed import cardiac, intensity, masks, ndimage
+    from chunkmed.cardiac import ejection_fraction
+    from chunkmed.dicom import scan
+    from chunkmed.explanation import explain
+    from chunkmed.tracking import follow, label_at
+    from chunkmed.graph.budget import config
+    from chunkmed.images import convert, imread, open, open_labels, save, volread  # noqa: A004
+    from chunkmed.measures import measure
+
+__version__ = "0.1.0"
+
+# Imported on first use: `chunkmed --help` must not wait for numba, pydicom and xarray.
+_PUBLIC = {
+    "cardiac": "chunkmed.cardiac",
+    "config": "chunkmed.graph.budget:config",
+    "convert": "chunkmed.images:convert",
+    "ejection_fraction": "chunkmed.cardiac:ejection_fraction",
+    "explain": "chunkmed.explanation:explain",
+    "follow": "chunkmed.tracking:follow",
+    "imread": "chunkmed.images:imread",
+    "intensity": "chunkmed.intensity",
+    "label_at": "chunkmed.tracking:label_at",
+    "masks": "chunkmed.masks",
+    "measure": "chunkmed.measures:measure",
+    "ndimage": "chunkmed.ndimage",
+    "open": "chunkmed.images:open",
+    "open_labels": "chunkmed.images:open_labels",
+    "save": "chunkmed.images:save",
+    "scan": "chunkmed.dicom:scan",
+    "volread": "chunkmed.images:volread",
+}
+
+__all__ = [
+    "cardiac",
+    "config",
+    "convert",
+    "ejection_fraction",
+    "explain",
+    "follow",
+    "imread",
+    "intensity",
+    "label_at",
+    "masks",
+    "measure",
+    "ndimage",
+    "open",
+    "open_labels",
+    "save",
+    "scan",
+    "volread",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'chunkmed' has no attribute {name!r}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    found = importlib.import_module(module)
+    value = getattr(found, attribute) if attribute else found
+    # Submodules named like a function (measure, follow) would otherwise hide it.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -58,7 +58,7 @@ def summary(curve: xr.DataArray) -> xr.Dataset:
     Parameters
     ----------
     curve : DataArray (t)
-        Volume per time point, as :func:`chunkmed.follow` gives it. The unit is ``attrs["units"]``, or
+        Volume per time point, as :func:`chunkmed.tracking` gives it. The unit is ``attrs["units"]``, or
         else the end of the name (``volume_ml``). The coordinate ``t`` is time if its units are ``ms``.
 
     Returns

@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
     return found | {"python": platform.python_version()}
 
 
-def step(name: str, **settings: object) -> dict[str, object]:
+def step(name: str, /, **settings: object) -> dict[str, object]:
     """Return one history record: what was done, with which settings and versions."""
     return {"step": name, "settings": settings, "versions": dict(versions())}
 

@@ -12,6 +12,7 @@ from chunkmed.graph.box import Box, box_size, chunk_boxes, grow, regular_chunks
 from chunkmed.graph.budget import Budget, current_budget, resident_bytes
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.nodes import Node, Source, Stencil
+from chunkmed.graph.views import natural_chunks
 from chunkmed.units import format_bytes
 
 __all__ = ["Plan", "make_plan", "task_bytes"]
@@ -115,20 +116,16 @@ def make_plan(
         tasks=tasks,
         task_bytes=cost,
         peak_bytes=base + cost * min(budget.workers, tasks),
-        read_bytes=_read_bytes(nodes, block, exact=True),
+        read_bytes=_read_bytes(nodes, block),
         source_bytes=sum(math.prod(node.shape) * node.dtype.itemsize for node in sources),
         budget=budget,
     )
 
 
 def _unit(nodes: Sequence[Node]) -> tuple[int, ...]:
-    for node in walk(nodes):
-        if isinstance(node, Source) and node.shape == nodes[0].shape:
-            return node.reader.chunks
-        chunks = getattr(node, "chunks", None)
-        if chunks is not None and node.shape == nodes[0].shape:
-            return tuple(max(sizes) for sizes in chunks)
-    return tuple(min(n, 64) for n in nodes[0].shape)
+    """Return the chunk of the finest source: of all nodes, an image and its labels may differ."""
+    chunks = max((natural_chunks(node) for node in nodes), key=lambda c: math.prod(map(len, c)))
+    return tuple(max(sizes) for sizes in chunks)
 
 
 def _candidates(shape: Sequence[int], unit: Sequence[int], itemsize: int) -> list[tuple[int, ...]]:
@@ -174,18 +171,14 @@ def _best(
     return min(options, key=key)
 
 
-def _read_bytes(nodes: Sequence[Node], block: Sequence[int], *, exact: bool) -> int:
+def _read_bytes(nodes: Sequence[Node], block: Sequence[int]) -> int:
     """Return the bytes that all tasks read, from the halo of a central block."""
-    shape = nodes[0].shape
-    boxes = [_central_box(shape, block)]
-    order = walk(nodes)
+    shape, order = nodes[0].shape, walk(nodes)
+    box = _central_box(shape, block)
+    need = needs([(node, box) for node in nodes], order)
+    sources = [node for node in order if isinstance(node, Source) and node.token in need]
     tasks = math.prod(-(-n // b) for n, b in zip(shape, block, strict=True))
-    total = 0
-    for box in boxes:
-        need = needs([(node, box) for node in nodes], order)
-        found = [node for node in order if isinstance(node, Source) and node.token in need]
-        total += sum(box_size(need[node.token]) * node.dtype.itemsize for node in found)
-    return total * tasks
+    return tasks * sum(box_size(need[node.token]) * node.dtype.itemsize for node in sources)
 
 
 def _too_small(cost: int, base: int, budget: Budget) -> PlanError:

@@ -7,6 +7,7 @@ tasks only when dask asks for them, and the node travels once, as a literal that
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -22,14 +23,14 @@ from chunkmed.graph.evaluate import evaluate, opaque_keys, walk
 from chunkmed.graph.nodes import Array, Node, Opaque, Reader, Source
 from chunkmed.provenance import content_hash
 
-__all__ = ["BlocksLayer", "Chunks", "compute_block", "from_reader", "view"]
+__all__ = ["BlocksLayer", "Chunks", "compute_block", "from_reader", "natural_chunks", "view"]
 
 Chunks = tuple[tuple[int, ...], ...]
 
 
 def compute_block(node: Node, box: Box, blocks: Mapping[Any, Array] | None = None) -> Array:
     """Task: the values of one block."""
-    return np.ascontiguousarray(evaluate([(node, box)], blocks)[0])
+    return np.asarray(evaluate([(node, box)], blocks)[0], order="C")
 
 
 class BlocksLayer(Layer):
@@ -102,13 +103,15 @@ def from_reader(reader: Reader, chunks: Chunks | None = None) -> Any:
 
 
 def natural_chunks(node: Node) -> Chunks:
-    """Return blocks as they are stored in the first source of the same shape."""
+    """Return blocks as they are stored in the finest source of the same shape."""
+    found: list[Chunks] = []
     for below in walk([node]):
         if isinstance(below, Source) and below.shape == node.shape:
-            return regular_chunks(node.shape, below.reader.chunks)
+            found.append(regular_chunks(node.shape, below.reader.chunks))
         if isinstance(below, Opaque) and below.shape == node.shape:
-            return below.chunks
-    return tuple((n,) for n in node.shape)
+            found.append(below.chunks)
+    whole_image = tuple((n,) for n in node.shape)
+    return max(found, key=lambda chunks: math.prod(map(len, chunks)), default=whole_image)
 
 
 def _refuse_query_planning() -> None:

@@ -49,6 +49,12 @@ class Moments:
     def __len__(self) -> int:
         return len(self.label)
 
+    @property
+    def objects(self) -> Moments:
+        """The rows of labels above zero."""
+        keep = self.label > 0
+        return Moments(**{name: column[keep] for name, column in vars(self).items()})
+
 
 def block_moments(
     labels: Array, values: Array, origin: tuple[int, int, int], shape: tuple[int, int, int], slices: Array

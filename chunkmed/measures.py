@@ -197,7 +197,7 @@ def measure(
     values = None if image is None or not any(r.needs_values for r in records) else lift(image).node
     tables = label_statistics(lifted.node, values, axes, slices=_slices(grid, axes))
     units = str(image.attrs.get("units", "")) if image is not None else ""
-    return _dataset([_objects(table) for table in tables], records, about, lifted, units)
+    return _dataset([table.objects for table in tables], records, about, lifted, units)
 
 
 def _record(name: str) -> Measure:
@@ -235,12 +235,6 @@ def _empty() -> Moments:
     columns = [np.zeros(0, np.int64) for _ in range(9)]
     vectors = [np.zeros((0, 3)) for _ in range(4)]
     return Moments(columns[0], *columns[:4], *columns[:5], *vectors, columns[0])
-
-
-def _objects(table: Moments) -> Moments:
-    """Return the rows of labels above zero."""
-    keep = table.label > 0
-    return Moments(**{name: column[keep] for name, column in vars(table).items()})
 
 
 def _dataset(
