@@ -1,0 +1,115 @@
+"""``chunkmed run RECIPE INPUT OUT``."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chunkmed.errors import InputError
+
+__all__ = ["command", "parse_settings"]
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("source", metavar="INPUT")
+@click.argument("out")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the recipe.")
+@click.option("--series", metavar="SELECTOR", help="Which series, where INPUT holds several (see: scan).")
+@click.option(
+    "--labels",
+    multiple=True,
+    metavar="[STEP=]STORE[#NAME]",
+    help="Label image that stands in for a step (by default the one that is drawn).",
+)
+@click.option("--memory", metavar="SIZE", help='Peak memory, like "2 GB"; half of what is free by default.')
+@click.option("--workers", type=click.IntRange(min=1), help="Tasks at a time; all cores by default.")
+@click.option("--overwrite", is_flag=True, help="Replace results that are in OUT.")
+def command(
+    recipe: str,
+    source: str,
+    out: str,
+    settings: tuple[str, ...],
+    series: str | None,
+    labels: tuple[str, ...],
+    memory: str | None,
+    workers: int | None,
+    overwrite: bool,
+) -> None:
+    """Run RECIPE on INPUT and write store, tables, curve and picture into OUT.
+
+    RECIPE is a name (see: chunkmed recipe list) or a TOML file; INPUT a DICOM folder or file, or a
+    store; OUT a folder.
+    """
+    from chunkmed.cli.progress import Progress
+    from chunkmed.graph.budget import config
+    from chunkmed.job import run_job
+    from chunkmed.recipe import load
+
+    chosen = load(recipe).with_parameters(parse_settings(settings))
+    given = dict(_label(text, chosen.picture) for text in labels)
+    with config(memory, workers), Progress():
+        result = run_job(chosen, source, out, series=series, labels=given, overwrite=overwrite)
+    _print(result)
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Return parameters from ``NAME=VALUE``: TOML values, plain text, ``NAME.KEY=VALUE`` for tables."""
+    out: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {text}", kind="bad-setting", fix="write --set NAME=VALUE")
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        name, _, key = name.partition(".")
+        if key:
+            table = out.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise InputError(f"--set {text}", kind="bad-setting", why=f"{name} is set already")
+            table[key] = parsed
+        else:
+            out[name] = parsed
+    return out
+
+
+def _label(text: str, default: str | None) -> tuple[str, str]:
+    step, equals, path = text.partition("=")
+    if equals:
+        return step, path
+    if default is None:
+        raise InputError(f"--labels {text}", kind="bad-setting", fix="write --labels STEP=STORE")
+    return default, text
+
+
+def _print(result: Any) -> None:
+    from chunkmed.units import format_bytes
+
+    for sentence in result.assumptions:
+        click.echo(f"assumed    {sentence}")
+    for name, value in result.summary.items():
+        if name.startswith(("ed_", "es_", "edv", "esv", "stroke", "ejection_fraction_percent")):
+            click.echo(f"{name:<26} {value:.6g}")
+    if result.table is not None and not result.summary:
+        _print_objects(result.table)
+    took = f"{result.seconds:.1f} s, peak memory {format_bytes(result.peak_bytes)}"
+    click.echo(f"done       {took}, image {format_bytes(result.image_bytes)}")
+    for path in result.files:
+        click.echo(f"wrote      {Path(path)}")
+
+
+def _print_objects(table: Any) -> None:
+    """Print one line per object, as far as they fit a screen."""
+    frame = table.isel(t=0) if "t" in table.dims else table
+    names = [str(name) for name in frame if frame[name].dims == ("label",)]
+    for label in frame.label.values[:20]:
+        row = frame.sel(label=label)
+        values = ", ".join(f"{name} {float(row[name]):.6g}" for name in names)
+        click.echo(f"object {label:<4} {values}")
+    if frame.sizes["label"] > 20:
+        click.echo(f"... {frame.sizes['label'] - 20} more in the table")

@@ -1,0 +1,227 @@
+"""The main job: from a DICOM folder to a store, tables, a curve, a picture and their provenance."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from chunkmed import cardiac, images, provenance, store
+from chunkmed.coords import time_dim_of
+from chunkmed.errors import InputError, SourceError, StoreError
+from chunkmed.graph.budget import current_budget
+from chunkmed.recipe import Pipeline, Recipe
+from chunkmed.report import summary_picture, write_json, write_table
+
+__all__ = ["JobResult", "run_job"]
+
+_SIZES = ("volume_ml", "area_mm2", "area_px", "volume_vox")
+_VALUE_MEASURES = ("sum", "mean", "standard_deviation", "minimum", "maximum")
+
+
+@dataclass
+class JobResult:
+    """Where everything lies, and what was found."""
+
+    out: Path
+    files: list[Path] = field(default_factory=list)
+    """Everything written, in order."""
+    table: xr.Dataset | None = None
+    """The first measurement, units in its names."""
+    summary: dict[str, float] = field(default_factory=dict)
+    """End-diastole, end-systole and ejection fraction, where there is a time axis."""
+    assumptions: list[str] = field(default_factory=list)
+    """What was assumed at conversion and on the way."""
+    image_bytes: int = 0
+    """Size of the image, uncompressed."""
+    peak_bytes: int = 0
+    """Largest resident memory of the process."""
+    seconds: float = 0.0
+
+
+def run_job(
+    recipe: Recipe,
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    series: str | None = None,
+    labels: Mapping[str, str | os.PathLike[str]] | None = None,
+    overwrite: bool = False,
+) -> JobResult:
+    """Run a recipe on a DICOM folder or a store and write everything into one folder.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do; its parameters are set already.
+    source : path
+        DICOM (folder or file) or a store.
+    out : path
+        Folder for the results, made if missing: ``image.zarr`` with the label images, tables
+        (Parquet and CSV), ``curve``, ``summary.json``, ``picture.png``, ``provenance.json`` and
+        ``assumptions.json``.
+    series : str, optional
+        Selector of the series, where there are several.
+    labels : mapping of step name to path, optional
+        Label images that stand in for steps of the recipe.
+    overwrite : bool, default False
+        Replace results that are there.
+
+    Returns
+    -------
+    JobResult
+
+    Raises
+    ------
+    SourceError, StoreError, InputError, PlanError
+        With nothing half-written left behind.
+    """
+    started = time.monotonic()
+    recipe.check_parameters(set(labels or {}))
+    _check_source(Path(source))
+    result = JobResult(_made_folder(Path(out)))
+    target = result.out / "image.zarr"
+    image = _stored(source, target, series, overwrite)
+    given = {step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()}
+    pipeline = Pipeline(recipe, image, given)
+    result.image_bytes = int(image.nbytes)
+    result.files.append(target)
+    for name in recipe.save:
+        pipeline.replace(name, images.save(pipeline[name], target, name=name, overwrite=overwrite))
+    tables = _measure(pipeline, result)
+    curve = _curve(tables, image, pipeline, result)
+    _draw(pipeline, tables, curve, result)
+    result.seconds = time.monotonic() - started
+    _finish(pipeline, target, result)
+    return result
+
+
+def _check_source(source: Path) -> None:
+    """Refuse a path that is not there before an output folder is made for it."""
+    if not source.exists():
+        raise SourceError(
+            "no such file or folder", kind="no-such-path", where=str(source), fix="check the path"
+        )
+
+
+def _made_folder(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise StoreError(
+            "the output folder cannot be made",
+            kind="unwritable",
+            where=str(out),
+            why=error.strerror or str(error),
+            fix="choose another folder",
+        ) from error
+    return out
+
+
+def _stored(source: Any, target: Path, series: str | None, overwrite: bool) -> xr.DataArray:
+    if store.is_store(Path(source)):
+        if series is not None:
+            raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
+        return images.save(images.open(source), target, overwrite=overwrite)
+    return images.convert(source, target, series=series, overwrite=overwrite)
+
+
+def _split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """Return the path and the name of a label image given as ``store.zarr`` or ``store.zarr#name``."""
+    text, _, name = str(path).partition("#")
+    return text, name or None
+
+
+def _measure(pipeline: Pipeline, result: JobResult) -> list[xr.Dataset]:
+    tables = []
+    for number, wanted in enumerate(pipeline.recipe.measurements):
+        table = pipeline.measure(wanted)
+        tables.append(table)
+        stem = result.out / ("table" if number == 0 else f"table-{number + 1}")
+        named = _with_value_units(table, pipeline.image)
+        result.files += write_table(named, stem)
+        result.table = named if result.table is None else result.table
+    return tables
+
+
+def _with_value_units(table: xr.Dataset, image: xr.DataArray) -> xr.Dataset:
+    """Put the unit of the values into the names: ``mean`` of a CT becomes ``mean_hu``."""
+    units = str(image.attrs.get("units", "")).lower().replace("/", "_per_")
+    if not units.replace("_", "").isalnum():
+        return table
+    return table.rename({name: f"{name}_{units}" for name in _VALUE_MEASURES if name in table})
+
+
+def _curve(
+    tables: list[xr.Dataset], image: xr.DataArray, pipeline: Pipeline, result: JobResult
+) -> xr.DataArray | None:
+    """Write the size of all objects together over time, and what a heart beat makes of it."""
+    dim = time_dim_of(image)
+    sizes = [name for name in _SIZES if tables and name in tables[0]]
+    if dim is None or image.sizes[dim] < 2 or not sizes:
+        return None
+    curve = tables[0][sizes[0]].sum("label", skipna=True, min_count=1)
+    curve.attrs["units"] = tables[0][sizes[0]].attrs["units"]
+    result.files += write_table(curve.to_dataset(name=sizes[0]), result.out / "curve")
+    try:
+        found = cardiac.summary(curve.rename(sizes[0]))
+    except InputError as error:
+        pipeline.notes.append(f"no ejection fraction: {error}")
+        return None
+    result.summary = {str(name): float(value) for name, value in found.items()}
+    result.files.append(write_json(result.out / "summary.json", result.summary))
+    return curve.rename(sizes[0])
+
+
+def _draw(
+    pipeline: Pipeline, tables: list[xr.Dataset], curve: xr.DataArray | None, result: JobResult
+) -> None:
+    recipe = pipeline.recipe
+    if recipe.picture is None:
+        return
+    table = tables[0] if tables else None
+    try:
+        path = summary_picture(
+            pipeline.image,
+            pipeline[recipe.picture],
+            result.out / "picture.png",
+            curve=curve,
+            table=table,
+            title=recipe.description,
+        )
+    except OSError as error:
+        raise StoreError("the picture cannot be written", kind="unwritable", why=str(error)) from error
+    result.files.append(path)
+
+
+def _finish(pipeline: Pipeline, target: Path, result: JobResult) -> None:
+    about = store.open_image(target).about
+    result.assumptions = [*about.get("assumptions", []), *pipeline.notes]
+    result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    budget = current_budget()
+    record = {
+        "versions": provenance.versions(),
+        "series": about.get("series_key"),
+        "recipe": {
+            "name": pipeline.recipe.name,
+            "text": pipeline.recipe.text,
+            "parameters": dict(pipeline.recipe.parameters),
+        },
+        "history": about.get("history", []),
+        "budget": {"memory_bytes": budget.memory, "workers": budget.workers},
+        "image": {"shape": list(pipeline.image.shape), "bytes": result.image_bytes},
+        "peak_memory_bytes": result.peak_bytes,
+        "seconds": round(result.seconds, 3),
+        "files": [path.name for path in result.files],
+    }
+    result.files.append(write_json(result.out / "assumptions.json", result.assumptions))
+    result.files.append(write_json(result.out / "provenance.json", record))
+

@@ -1,0 +1,7 @@
+"""Pipelines as TOML, or as Python functions, validated before anything runs."""
+
+from chunkmed.recipe.model import Measurement, Recipe, Step, load, shipped
+from chunkmed.recipe.pipeline import Pipeline
+from chunkmed.recipe.schema import json_schema
+
+__all__ = ["Measurement", "Pipeline", "Recipe", "Step", "json_schema", "load", "shipped"]

@@ -1,0 +1,108 @@
+"""What a step of a recipe can do: the functions of the Python API under their own names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chunkmed import masks, ndimage, tracking
+from chunkmed.errors import InputError
+
+__all__ = ["OPERATIONS", "Operation", "operation"]
+
+#: Arguments that name the result of another step (or "image").
+IMAGE_ARGUMENTS = ("where", "mask")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A function and the arguments that a step may give it."""
+
+    name: str
+    function: Callable[..., Any]
+    settings: tuple[str, ...]
+    """Names of the arguments beside the image itself."""
+    open_ended: bool = False
+    """Whether any argument is taken (a function of the user's with ``**kwargs``)."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Arguments that name other steps."""
+        return tuple(name for name in self.settings if name in IMAGE_ARGUMENTS)
+
+    @property
+    def about(self) -> str:
+        """First line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n")[0]
+
+
+def _label(image: Any, **settings: Any) -> Any:
+    labels, _ = ndimage.label(image, **settings)
+    return labels
+
+
+_label.__doc__ = ndimage.label.__doc__
+
+_FILTERS = ("gaussian_filter", "median_filter")
+_MORPHOLOGY = ("binary_erosion", "binary_dilation", "binary_opening", "binary_closing")
+#: Arguments of scipy's that a lazy image cannot take, or that a recipe has no use for.
+_NOT_IN_RECIPES = ("input", "image", "labels", "brute_force")
+
+
+def _operation(name: str, function: Callable[..., Any], like: Callable[..., Any] | None = None) -> Operation:
+    parameters = inspect.signature(like or function).parameters
+    plain = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD]
+    names = [p.name for p in plain[1:] if p.name not in _NOT_IN_RECIPES]
+    more = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return Operation(name, function, tuple(names), more)
+
+
+#: All operations by name.
+OPERATIONS: dict[str, Operation] = {
+    **{name: _operation(name, getattr(ndimage, name)) for name in (*_FILTERS, *_MORPHOLOGY)},
+    "label": _operation("label", _label, ndimage.label),
+    **{
+        function.__name__: _operation(function.__name__, function)
+        for function in (masks.threshold, masks.region, masks.clear_border, masks.keep_largest)
+    },
+    "follow": Operation("follow", tracking.follow, ("at",)),
+}
+
+
+def operation(name: str) -> Operation:
+    """Return an operation by its name, or a function of the user's by ``package.module:function``.
+
+    Raises
+    ------
+    InputError
+        If there is no such operation or function.
+    """
+    if ":" not in name:
+        if name not in OPERATIONS:
+            raise unknown("operation", name, OPERATIONS)
+        return OPERATIONS[name]
+    module, _, attribute = name.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"the function {name!r} cannot be imported",
+            kind="no-function",
+            why=str(error),
+            fix='write "package.module:function" of an installed package',
+        ) from error
+    if not callable(function):
+        raise InputError(f"{name!r} is not a function", kind="no-function")
+    return _operation(name, function)
+
+
+def unknown(what: str, name: str, known: Sequence[str] | dict[str, Any], where: str = "") -> InputError:
+    """Return the error for a name that is not known, with the nearest that is."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    fix = f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(sorted(known))}"
+    return InputError(f"unknown {what} {name!r}", kind="bad-recipe", where=where, fix=fix)
