@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from chunkmed.cardiac import ejection_fraction
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
-    from chunkmed.tracking import follow, label_at
     from chunkmed.graph.budget import config
     from chunkmed.images import convert, imread, open, open_labels, save, volread  # noqa: A004
     from chunkmed.measures import measure
+    from chunkmed.tracking import follow, label_at
 
 __version__ = "0.1.0"
 

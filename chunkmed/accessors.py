@@ -36,7 +36,8 @@ class ChunkmedAccessor:
         padding = self._image.attrs.get("padding_value")
         if padding is None:
             return xr.ones_like(self._image, dtype=bool)
-        return self._image != padding
+        valid: xr.DataArray = self._image != padding
+        return valid
 
 
 @xr.register_dataarray_accessor("meta")

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from chunkmed.errors import InputError
@@ -25,9 +26,7 @@ SPACE = ("z", "y", "x")
 _NOT_TIME_UNITS = {"b": "s/mm2", "echo": "ms"}
 
 
-def coordinates(
-    grid: Grid, trigger_time_ms: Sequence[Sequence[float]] | None = None
-) -> dict[str, Any]:
+def coordinates(grid: Grid, trigger_time_ms: Sequence[Sequence[float]] | None = None) -> dict[str, Any]:
     """Return the xarray coordinates of a grid."""
     space_units = "mm" if grid.known else "pixel"
     out: dict[str, Any] = {
@@ -148,7 +147,7 @@ def spacing_of(image: xr.DataArray, *, uniform: bool = False) -> dict[str, float
     return {axis: spacing[axis] for axis in SPACE if axis in image.dims}
 
 
-def _positions(values: Sequence[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _positions(values: Sequence[float]) -> npt.NDArray[np.floating[Any]]:
     # Rounded so that equal positions are equal numbers: xarray's joins compare exactly.
     return np.round(np.asarray(values, dtype=np.float64), 6) + 0.0
 

@@ -34,7 +34,7 @@ class Explanation:
         lines += [
             f"blocks     {plan.tasks} of {' x '.join(map(str, plan.block))}, one task each, 1 pass",
             f"halo       {' x '.join(map(str, self.halo))} voxels on each side",
-            f"reads      {format_bytes(plan.read_bytes)} (the sources hold {format_bytes(plan.source_bytes)})",
+            f"reads      {format_bytes(plan.read_bytes)}, the sources hold {format_bytes(plan.source_bytes)}",
             f"writes     {format_bytes(self.written_bytes)} when saved, before compression",
             f"memory     {format_bytes(plan.task_bytes)} a task, peak {format_bytes(plan.peak_bytes)}"
             f" of a budget of {plan.budget}",

@@ -106,7 +106,7 @@ class Grid:
     def to_lps(self, points_mm: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return patient positions (n, 3) of coordinate triples x, y, z (n, 3), both mm."""
         points = np.asarray(points_mm, dtype=np.float64)
-        return points @ np.asarray(self.direction).T + np.asarray(self.origin_mm)
+        return np.asarray(points @ np.asarray(self.direction).T + np.asarray(self.origin_mm))
 
     def from_lps(self, points_lps: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return coordinate triples x, y, z (n, 3) of patient positions (n, 3), both mm."""

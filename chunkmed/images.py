@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-import chunkmed.accessors  # registers image.cm and image.meta
+import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import dicom, provenance, store
 from chunkmed.coords import SPACE, attach, grid_of
 from chunkmed.errors import InputError, SourceError
@@ -85,6 +86,8 @@ def convert(
     """
     stack = _stack(source, series)
     target = Path(store_path)
+    for text in stack.warnings:
+        warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
     try:
         _write_stack(stack, target, overwrite)
     except SourceError as error:
@@ -281,14 +284,12 @@ def check_grid(image: xr.DataArray, other: xr.DataArray, name: str) -> None:
         raise InputError(
             f"the image does not lie on the grid of {name}",
             kind="other-grid",
-            why=f"{mine.shape} voxels of {mine.spacing_mm} mm against {theirs.shape} of {theirs.spacing_mm} mm",
+            why=f"{mine.shape}, steps {mine.spacing_mm}; against {theirs.shape}, steps {theirs.spacing_mm}",
             fix="resample one of them",
         )
 
 
-def open_labels(
-    path: PathLike, name: str | None = None, *, like: xr.DataArray | None = None
-) -> xr.DataArray:
+def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray | None = None) -> xr.DataArray:
     """Open a label image of a store, checked against the grid of ``like``.
 
     Parameters

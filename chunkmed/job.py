@@ -88,7 +88,9 @@ def run_job(
     result = JobResult(_made_folder(Path(out)))
     target = result.out / "image.zarr"
     image = _stored(source, target, series, overwrite)
-    given = {step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()}
+    given = {
+        step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()
+    }
     pipeline = Pipeline(recipe, image, given)
     result.image_bytes = int(image.nbytes)
     result.files.append(target)
@@ -195,7 +197,7 @@ def _draw(
             result.out / "picture.png",
             curve=curve,
             table=table,
-            title=recipe.description,
+            title=recipe.name.removesuffix(".toml").replace("-", " ").capitalize(),
         )
     except OSError as error:
         raise StoreError("the picture cannot be written", kind="unwritable", why=str(error)) from error
@@ -224,4 +226,3 @@ def _finish(pipeline: Pipeline, target: Path, result: JobResult) -> None:
     }
     result.files.append(write_json(result.out / "assumptions.json", result.assumptions))
     result.files.append(write_json(result.out / "provenance.json", record))
-

@@ -11,7 +11,6 @@ import xarray as xr
 from chunkmed import intensity, ndimage
 from chunkmed.coords import SPACE, spacing_of
 from chunkmed.errors import InputError
-from chunkmed.tracking import voxel_at
 from chunkmed.graph.box import Box
 from chunkmed.graph.lift import lift
 from chunkmed.graph.lookup import Remap
@@ -19,6 +18,7 @@ from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.reduce import Axes, label_statistics
 from chunkmed.kernels.moments import Moments
 from chunkmed.provenance import content_hash
+from chunkmed.tracking import voxel_at
 from chunkmed.units import to_voxels
 
 __all__ = ["clear_border", "keep_largest", "region", "threshold"]
@@ -54,10 +54,10 @@ def threshold(
     """
     if above is None and below is None:
         raise InputError("a threshold needs a level", kind="no-level", fix="give above= or below=")
-    mask = where.astype(bool) if where is not None else None
+    mask: xr.DataArray | None = where.astype(bool) if where is not None else None
     for level, compare in ((above, np.greater), (below, np.less)):
         if level is not None:
-            part = compare(image, _level(image, level, where))
+            part: Any = compare(image, _level(image, level, where))
             mask = part if mask is None else mask & part
     assert mask is not None  # noqa: S101 - a level was given
     return mask.transpose(*image.dims)
@@ -188,7 +188,9 @@ def clear_border(image: xr.DataArray, axes: Sequence[str] | None = None) -> xr.D
         sizes = np.asarray(grid.volume)
         touching = ((objects.start == 0) | (objects.stop == sizes))[:, columns].any(axis=1)
         inner = objects.label[~touching]
-        out = np.zeros(int(objects.label.max(initial=0)) + 1, image.dtype if image.dtype != bool else np.int32)
+        out = np.zeros(
+            int(objects.label.max(initial=0)) + 1, image.dtype if image.dtype != bool else np.int32
+        )
         out[inner] = inner
         return out
 
@@ -205,4 +207,3 @@ def _chosen(image: xr.DataArray, table: Any) -> xr.DataArray:
     tables = [table(part.objects, grid) for part in found]
     out: xr.DataArray = lifted.lower(Remap(lifted.node, tables, lifted.time_axis), name="labels")
     return out
-

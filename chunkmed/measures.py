@@ -115,7 +115,8 @@ def _touches(table: Moments, about: _Context) -> Array:
     """Whether an object reaches the border of the image, on axes longer than one voxel."""
     volume = np.asarray(about.axes.volume)
     at_border = (table.start == 0) | (table.stop == volume)
-    return np.any(at_border & (volume > 1), axis=1)
+    touching: Array = np.any(at_border & (volume > 1), axis=1)
+    return touching
 
 
 def _at(indices: Array, about: _Context) -> Array:
@@ -126,9 +127,9 @@ _RECORDS = (
     Measure("count", "1", lambda m, _: m.count, about="number of voxels"),
     Measure("volume_mm3", "mm3", _volume_mm3, about="voxels times their volume"),
     Measure("volume_ml", "ml", lambda m, c: _volume_mm3(m, c) / 1000, about="volume in millilitres"),
-    Measure("volume_vox", "voxel", lambda m, _: m.count, about="volume in voxels"),
+    Measure("volume_vox", "vox", lambda m, _: m.count, about="volume in voxels"),
     Measure("area_mm2", "mm2", lambda m, c: _single_plane(m, c) * c.in_plane_mm2, about="area, one slice"),
-    Measure("area_px", "pixel", _single_plane, about="area in pixels, one slice"),
+    Measure("area_px", "px", _single_plane, about="area in pixels, one slice"),
     Measure("centroid", "voxel", lambda m, c: _own_axes(m.positions / m.count[:, None], c), about="centre"),
     Measure("centroid_mm", "mm", _centroid_mm, about="centre, in the image's coordinates"),
     Measure("touches_border", "1", _touches, about="whether it reaches the border of the image"),
@@ -193,7 +194,7 @@ def measure(
     about = _Context(grid, axes)
     for record in records:
         # Refuse before reading anything.
-        record.finish(_empty(), about)
+        record.finish(Moments.empty(), about)
     values = None if image is None or not any(r.needs_values for r in records) else lift(image).node
     tables = label_statistics(lifted.node, values, axes, slices=_slices(grid, axes))
     units = str(image.attrs.get("units", "")) if image is not None else ""
@@ -231,12 +232,6 @@ def _slices(grid: Grid | None, axes: Axes) -> Array | None:
     return np.stack([depths, np.asarray(grid.z_mm)], axis=1)
 
 
-def _empty() -> Moments:
-    columns = [np.zeros(0, np.int64) for _ in range(9)]
-    vectors = [np.zeros((0, 3)) for _ in range(4)]
-    return Moments(columns[0], *columns[:4], *columns[:5], *vectors, columns[0])
-
-
 def _dataset(
     tables: Sequence[Moments], records: Sequence[Measure], about: _Context, like: Lifted, units: str
 ) -> xr.Dataset:
@@ -267,10 +262,8 @@ def _table_coords(
 
 def _placed(column: Array, row: Array, n: int, record: Measure) -> Array:
     """Put the rows of one time point in their places; NaN, or no voxels, where a label is absent."""
-    if record.name == "count":
-        out = np.zeros(n, np.int64)
-    else:
-        # One dtype for all time points, whether a label is absent there or not.
-        out = np.full((n, *column.shape[1:]), np.nan)
+    # One dtype for all time points, whether a label is absent there or not.
+    missing: Any = np.int64(0) if record.name == "count" else np.nan
+    out = np.full((n, *column.shape[1:]), missing)
     out[row] = column
     return out

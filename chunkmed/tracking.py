@@ -116,9 +116,7 @@ def _shared(first: Array, second: Array) -> tuple[Array, Array]:
     return found, counts
 
 
-def follow(
-    labels: xr.DataArray, at: Mapping[str, Any], table: xr.Dataset | None = None
-) -> Any:
+def follow(labels: xr.DataArray, at: Mapping[str, Any], table: xr.Dataset | None = None) -> Any:
     """Follow one object through time by largest overlap with the frame before.
 
     Parameters
@@ -145,8 +143,8 @@ def follow(
     point = dict(at)
     start = int(point.pop("t", 0))
     if time_dim_of(labels) is None:
-        found = np.asarray([_label_of(label_at(labels, **point), point)])
-        return _as_mask(labels, xr.DataArray(found[0])) if table is None else table.sel(label=int(found[0]))
+        only = _label_of(label_at(labels, **point), point)
+        return _as_mask(labels, xr.DataArray(only)) if table is None else table.sel(label=only)
     dim = str(time_dim_of(labels))
     if not 0 <= start < labels.sizes[dim]:
         raise InputError(f"there is no time point {start}", kind="point-outside")

@@ -55,9 +55,7 @@ def parse_bytes(value: int | float | str) -> int:
         return int(value)
     match = _QUANTITY.fullmatch(value)
     if match is None or match[2].lower() not in _BYTES:
-        raise InputError(
-            f"{value!r} is not an amount of memory", kind="bad-size", fix='write it like "2 GB"'
-        )
+        raise InputError(f"{value!r} is not an amount of memory", kind="bad-size", fix='write it like "2 GB"')
     return int(float(match[1]) * _BYTES[match[2].lower()])
 
 

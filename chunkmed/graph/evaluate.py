@@ -65,9 +65,9 @@ def needs(requests: Sequence[Request], order: Sequence[Node]) -> dict[str, Box]:
     for node in reversed(order):
         if node.token not in need:
             continue
-        for item, box in zip(node.inputs, node.request(need[node.token]), strict=True):
-            if box is not None:
-                need[item.token] = hull(need[item.token], box) if item.token in need else box
+        for item, part in zip(node.inputs, node.request(need[node.token]), strict=True):
+            if part is not None:
+                need[item.token] = hull(need[item.token], part) if item.token in need else part
     return need
 
 
@@ -141,9 +141,7 @@ def _assemble(node: Opaque, box: Box, blocks: Blocks) -> Array:
     """Put the blocks of an opaque array together."""
     parts = [(part, np.asarray(blocks[(node.name, *index)])) for index, part in cover(box, node.chunks)]
     # An operand whose true size is one was given the size of the axis that it broadcasts over.
-    single = [
-        n == 1 and len(sizes) == 1 for n, sizes in zip(parts[0][1].shape, node.chunks, strict=True)
-    ]
+    single = [n == 1 and len(sizes) == 1 for n, sizes in zip(parts[0][1].shape, node.chunks, strict=True)]
 
     def true_box(claimed: Box) -> Box:
         return tuple((0, 1) if one else span for one, span in zip(single, claimed, strict=True))

@@ -63,7 +63,7 @@ class Lookup(Node):
 
     def _final(self, local: Array, offset: int) -> Array:
         # Background stays 0: it has no place of its own in the block's part of the table.
-        return np.where(local > 0, self.table[local + offset], self.dtype.type(0))
+        return np.asarray(np.where(local > 0, self.table[local + offset], self.dtype.type(0)))
 
     @property
     def label(self) -> str:

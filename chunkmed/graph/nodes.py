@@ -29,16 +29,23 @@ class Reader(Protocol):
     """What a :class:`Source` reads from: a stored image, a DICOM stack, an array in memory."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+
     @property
-    def token(self) -> str: ...
+    def token(self) -> str:
+        """Hash of the content."""
+
     @property
     def chunks(self) -> tuple[int, ...]:
         """Shape of the smallest piece that is read at once."""
 
-    def read(self, box: Box) -> Array: ...
+    def read(self, box: Box) -> Array:
+        """Return the values of a box."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,8 +211,7 @@ class Stencil(Node):
         spans = zip(clipped, free, self.shape, strict=True)
         # An axis that is seen whole needs no halo: the kernel's own wrap is exact there.
         return tuple(
-            out if axis in self.wrap and near != (0, n) else near
-            for axis, (near, out, n) in enumerate(spans)
+            out if axis in self.wrap and near != (0, n) else near for axis, (near, out, n) in enumerate(spans)
         )
 
     def request(self, box: Box) -> tuple[Box | None, ...]:

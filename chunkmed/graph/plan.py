@@ -12,7 +12,7 @@ from chunkmed.graph.box import Box, box_size, chunk_boxes, grow, regular_chunks
 from chunkmed.graph.budget import Budget, current_budget, resident_bytes
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.nodes import Node, Source, Stencil
-from chunkmed.graph.views import natural_chunks
+from chunkmed.graph.views import natural_block
 from chunkmed.units import format_bytes
 
 __all__ = ["Plan", "make_plan", "task_bytes"]
@@ -123,15 +123,15 @@ def make_plan(
 
 
 def _unit(nodes: Sequence[Node]) -> tuple[int, ...]:
-    """Return the chunk of the finest source: of all nodes, an image and its labels may differ."""
-    chunks = max((natural_chunks(node) for node in nodes), key=lambda c: math.prod(map(len, c)))
-    return tuple(max(sizes) for sizes in chunks)
+    """Return the chunk of the finest source: an image and its labels may differ."""
+    return min((natural_block(node) for node in nodes), key=math.prod)
 
 
 def _candidates(shape: Sequence[int], unit: Sequence[int], itemsize: int) -> list[tuple[int, ...]]:
     """Return blocks that are multiples of the unit, the unit itself first."""
     space = range(max(0, len(shape) - 3), len(shape))
-    steps = [_multiples(shape[axis], unit[axis]) if axis in space else [unit[axis]] for axis in range(len(shape))]
+    pairs = enumerate(zip(shape, unit, strict=True))
+    steps = [_multiples(n, u) if axis in space else [u] for axis, (n, u) in pairs]
     blocks = [tuple(block) for block in itertools.product(*steps)]
     small = [block for block in blocks if math.prod(block) * itemsize <= MAX_BLOCK_BYTES]
     return small or blocks[:1]

@@ -115,7 +115,9 @@ def label_statistics(
     if slices is None:
         slices = np.stack([np.ones(axes.volume[0]), np.arange(axes.volume[0])], axis=1)
     nodes = tuple(node for node in (labels, values) if node is not None)
-    task = _BlockStatistics(axes, grouping, np.asarray(slices, np.float64), labels is not None, values is not None)
+    task = _BlockStatistics(
+        axes, grouping, np.asarray(slices, np.float64), labels is not None, values is not None
+    )
     parts: list[list[Moments]] = [[] for _ in range(axes.times)]
     for _, result in run(Work(nodes, task), make_plan(nodes), name=name):
         for t, part in result:

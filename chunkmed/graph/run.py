@@ -31,9 +31,14 @@ _WINDOW_PER_WORKER = 32
 class Observer(Protocol):
     """Something that shows progress."""
 
-    def start(self, name: str, tasks: int) -> None: ...
-    def advance(self, voxels: int) -> None: ...
-    def finish(self) -> None: ...
+    def start(self, name: str, tasks: int) -> None:
+        """Take note of a pass that begins."""
+
+    def advance(self, voxels: int) -> None:
+        """Take note of a block that is done."""
+
+    def finish(self) -> None:
+        """Take note of the end of the pass."""
 
 
 _observers: list[Observer] = []
@@ -57,7 +62,9 @@ class Work:
     function: Callable[[Box, Sequence[Array]], Any]
 
 
-def run(work: Work, plan: Plan, *, name: str, boxes: Iterable[Box] | None = None) -> Iterator[tuple[Box, Any]]:
+def run(
+    work: Work, plan: Plan, *, name: str, boxes: Iterable[Box] | None = None
+) -> Iterator[tuple[Box, Any]]:
     """Yield (box, result) of every task, in C order of the boxes.
 
     Parameters

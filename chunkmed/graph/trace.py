@@ -8,6 +8,7 @@ arbitrary ``Blockwise``, because ``map_blocks(b - b.mean())`` would be silently 
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Traced:
     chunks: Chunks | None
 
 
-class _Unknown(Exception):
+class _UnknownBlocksError(Exception):
     """The blocks of an opaque array deeper down are not known: stop one layer higher."""
 
 
@@ -82,7 +83,7 @@ def trace(array: Any) -> Node:
     tracer = _Tracer(array.dask, {array.name: array.dtype})
     try:
         node = tracer.visit(array.name, array.chunks).node
-    except _Unknown:
+    except _UnknownBlocksError:
         node = Opaque(array.name, array.dask, array.chunks, array.dtype)
     if node.shape == array.shape:
         return node
@@ -113,7 +114,7 @@ class _Tracer:
         for attempt in (self._elementwise, self._constant, self._rechunked, self._sliced):
             try:
                 found = attempt(name, layer, hint)
-            except _Unknown:
+            except _UnknownBlocksError:
                 found = None
             if found is not None:
                 return found
@@ -121,7 +122,7 @@ class _Tracer:
 
     def _opaque(self, name: str, hint: Chunks | None) -> Traced:
         if hint is None or name not in self.graph.layers:
-            raise _Unknown(name)
+            raise _UnknownBlocksError(name)
         return Traced(Opaque(name, self._below(name), hint, self.dtypes.get(name)), hint)
 
     def _below(self, name: str) -> Any:
@@ -184,7 +185,7 @@ class _Tracer:
 
 def _single(names: set[str]) -> str:
     if len(names) != 1:
-        raise _Unknown(str(names))
+        raise _UnknownBlocksError(str(names))
     return next(iter(names))
 
 
@@ -236,8 +237,7 @@ def _result_dtype(call: Call, operands: list[Any]) -> Any:
 
 def _crop(below: Traced, layer: Mapping[Any, Any]) -> Crop | None:
     """Rebuild the box of a slicing layer from its tasks; None where they are not one box."""
-    assert below.chunks is not None
-    starts = [np.concatenate([[0], np.cumsum(sizes)]) for sizes in below.chunks]
+    starts = [np.concatenate([[0], np.cumsum(sizes)]) for sizes in below.chunks or ()]
     spans: list[list[tuple[int, int]]] = [[] for _ in starts]
     axes: tuple[int | None, ...] | None = None
     for task in layer.values():
@@ -260,7 +260,7 @@ def _task_pieces(task: Any, starts: Any) -> tuple[list[tuple[int, int]], tuple[i
     source, index = task.args
     if not isinstance(source, TaskRef) or not isinstance(index, tuple):
         return None
-    block = source.key[1:]
+    block: Any = source.key[1:]  # type: ignore[index]
     spans: list[tuple[int, int]] = []
     axes: list[int | None] = []
     for item in index:
@@ -286,7 +286,7 @@ def _task_pieces(task: Any, starts: Any) -> tuple[list[tuple[int, int]], tuple[i
 def _joined(spans: list[tuple[int, int]]) -> tuple[int, int] | None:
     """Return the range that the distinct pieces fill without a hole, None otherwise."""
     ordered = sorted(set(spans))
-    for (_, stop), (start, _) in zip(ordered, ordered[1:], strict=False):
+    for (_, stop), (start, _) in itertools.pairwise(ordered):
         if stop != start:
             return None
     return ordered[0][0], ordered[-1][1]

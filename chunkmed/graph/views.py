@@ -20,10 +20,10 @@ from dask.highlevelgraph import HighLevelGraph, Layer
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, chunk_boxes, regular_chunks
 from chunkmed.graph.evaluate import evaluate, opaque_keys, walk
-from chunkmed.graph.nodes import Array, Node, Opaque, Reader, Source
+from chunkmed.graph.nodes import Array, Crop, Node, Opaque, Reader, Source
 from chunkmed.provenance import content_hash
 
-__all__ = ["BlocksLayer", "Chunks", "compute_block", "from_reader", "natural_chunks", "view"]
+__all__ = ["BlocksLayer", "Chunks", "compute_block", "from_reader", "natural_block", "natural_chunks", "view"]
 
 Chunks = tuple[tuple[int, ...], ...]
 
@@ -103,15 +103,27 @@ def from_reader(reader: Reader, chunks: Chunks | None = None) -> Any:
 
 
 def natural_chunks(node: Node) -> Chunks:
-    """Return blocks as they are stored in the finest source of the same shape."""
-    found: list[Chunks] = []
+    """Return blocks as they are stored in the finest source of a node."""
+    return regular_chunks(node.shape, natural_block(node))
+
+
+def natural_block(node: Node) -> tuple[int, ...]:
+    """Return the shape of the chunks that the finest source of a node is stored in."""
+    found: dict[str, tuple[int, ...]] = {}
     for below in walk([node]):
-        if isinstance(below, Source) and below.shape == node.shape:
-            found.append(regular_chunks(node.shape, below.reader.chunks))
-        if isinstance(below, Opaque) and below.shape == node.shape:
-            found.append(below.chunks)
-    whole_image = tuple((n,) for n in node.shape)
-    return max(found, key=lambda chunks: math.prod(map(len, chunks)), default=whole_image)
+        if isinstance(below, Source):
+            block = below.reader.chunks
+        elif isinstance(below, Opaque):
+            block = tuple(max(sizes) for sizes in below.chunks)
+        elif isinstance(below, Crop):
+            parent = found[below.inputs[0].token]
+            block = tuple(1 if axis is None else parent[axis] for axis in below.axes)
+        else:
+            # Broadcast operands say nothing about blocks.
+            same = [found[item.token] for item in below.inputs if item.shape == below.shape]
+            block = min(same, key=math.prod, default=below.shape)
+        found[below.token] = tuple(min(n, b) for n, b in zip(below.shape, block, strict=True))
+    return found[node.token]
 
 
 def _refuse_query_planning() -> None:

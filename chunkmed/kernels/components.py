@@ -31,7 +31,7 @@ def block_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
     return labels, _firsts(labels.ravel(), count)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)
 def _firsts(labels: Array, count: int) -> Array:  # pragma: no cover - compiled
     firsts = np.full(count, -1, np.int64)
     # scipy numbers by first voxel, so each new number is one more than the largest so far.
@@ -126,7 +126,7 @@ def merge(firsts: Array, pairs: Array) -> Array:
     return _union(firsts, np.ascontiguousarray(pairs, dtype=np.int64))
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)
 def _root(parent: Array, i: int) -> int:  # pragma: no cover - compiled
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -134,7 +134,7 @@ def _root(parent: Array, i: int) -> int:  # pragma: no cover - compiled
     return i
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)
 def _union(firsts: Array, pairs: Array) -> Array:  # pragma: no cover - compiled
     parent = np.arange(firsts.size)
     for k in range(pairs.shape[0]):
@@ -147,4 +147,3 @@ def _union(firsts: Array, pairs: Array) -> Array:  # pragma: no cover - compiled
     for i in range(firsts.size):
         parent[i] = _root(parent, i)
     return parent
-

@@ -49,6 +49,12 @@ class Moments:
     def __len__(self) -> int:
         return len(self.label)
 
+    @classmethod
+    def empty(cls) -> Moments:
+        """Return a table without rows."""
+        vectors = ("start", "stop", "positions", "weighted")
+        return cls(**{f.name: np.zeros((0, 3) if f.name in vectors else 0) for f in fields(cls)})
+
     @property
     def objects(self) -> Moments:
         """The rows of labels above zero."""
@@ -96,7 +102,7 @@ def _plain(values: Array) -> tuple[Array, Array]:
     return np.ascontiguousarray(values, dtype=np.int32 if small else np.int64), np.zeros(1, np.int64)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)
 def _accumulate(ids, base, n, values, zero, origin, shape, slices):  # type: ignore[no-untyped-def] # pragma: no cover
     count = np.zeros(n, np.int64)
     depth, height, total = np.zeros(n, np.float64), np.zeros(n, np.float64), np.zeros(n, zero.dtype)

@@ -66,7 +66,7 @@ def wrapped_axes(modes: Sequence[str], axes: Sequence[int]) -> tuple[int, ...]:
 def output_dtype(output: Any, default: Any) -> np.dtype[Any]:
     """Return the dtype of the result from scipy's ``output`` argument."""
     if output is None:
-        return np.dtype(default)
+        output = default
     if isinstance(output, np.ndarray):
         raise InputError(
             "output cannot be an array here",
@@ -75,9 +75,10 @@ def output_dtype(output: Any, default: Any) -> np.dtype[Any]:
             fix='give a dtype, like output="float32"',
         )
     try:
-        return np.dtype(output)
+        dtype: np.dtype[Any] = np.dtype(output)
     except TypeError as error:
         raise InputError(f"output = {output!r} is not a dtype", kind="bad-dtype") from error
+    return dtype
 
 
 def refuse_text(**lengths: Any) -> None:

@@ -194,7 +194,7 @@ def _label_dtype(output: Any, counts: Array) -> np.dtype[Any]:
     most = int(counts.max(initial=0))
     if output is None:
         return np.dtype(np.int32 if most < 2**31 - 1 else np.int64)
-    dtype = np.dtype(output)
+    dtype: np.dtype[Any] = np.dtype(output)
     if dtype.kind in "iu" and most > np.iinfo(dtype).max:
         raise RuntimeError(f"insufficient bit-depth in requested output type: {most} labels")
     return dtype
@@ -206,4 +206,3 @@ def _counted(image: Lifted, counts: Array, apart: int | None) -> Any:
     dim = image.image.dims[apart]
     coords = {dim: image.image.coords[dim]} if dim in image.image.coords else None
     return xr.DataArray(counts, dims=[dim], coords=coords, name="num_features")
-

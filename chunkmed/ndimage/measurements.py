@@ -6,11 +6,10 @@ With a time dimension every result gains a leading ``t``:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import scipy.ndimage
 import xarray as xr
@@ -181,7 +180,7 @@ def variance(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa:
 
 
 def standard_deviation(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Standard deviation of each object, as :func:`scipy.ndimage.standard_deviation`."""
+    """Root of the variance of each object, as :func:`scipy.ndimage.standard_deviation`."""
     if not _is_ours(input, labels):
         return scipy.ndimage.standard_deviation(input, labels, index)
     return _measured(input, labels, index, lambda table, _: np.sqrt(table.spread / table.count), np.nan)

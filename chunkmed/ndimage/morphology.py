@@ -120,7 +120,11 @@ def _morphology(
     brute_force: bool,
     axes: Any,
 ) -> Any:
-    settings = {"iterations": iterations, "border_value": border_value, "brute_force": brute_force}
+    settings: dict[str, Any] = {
+        "iterations": iterations,
+        "border_value": border_value,
+        "brute_force": brute_force,
+    }
     if not is_lazy(input):
         more = {"structure": structure, "mask": mask, "output": output, "origin": origin, "axes": axes}
         return reference(input, **settings, **more)
@@ -171,4 +175,3 @@ def _mask_node(mask: Any, image: Lifted) -> Node:
     if node.shape != image.node.shape:
         raise RuntimeError("mask and input must have equal sizes")
     return node
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,7 @@ def operation(name: str) -> Operation:
     return _operation(name, function)
 
 
-def unknown(what: str, name: str, known: Sequence[str] | dict[str, Any], where: str = "") -> InputError:
+def unknown(what: str, name: str, known: Collection[str], where: str = "") -> InputError:
     """Return the error for a name that is not known, with the nearest that is."""
     import difflib
 

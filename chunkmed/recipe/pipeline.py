@@ -81,7 +81,8 @@ class Pipeline:
     def _without_padding(self, mask: xr.DataArray) -> xr.DataArray:
         if not self.recipe.exclude_padding or "padding_value" not in self.image.attrs:
             return mask
-        return mask & self.image.cm.valid
+        kept: xr.DataArray = mask & self.image.cm.valid
+        return kept
 
     def _value(self, value: Any) -> Any:
         if not isinstance(value, str) or not value.startswith("$"):

@@ -51,7 +51,7 @@ def _step(operation: Operation) -> dict[str, Any]:
 
 
 def _user_step() -> dict[str, Any]:
-    """A function of the user's: ``package.module:function`` with any settings."""
+    """Return the schema of a function of the user's: ``package.module:function`` with any settings."""
     properties = {"name": _NAME, "do": {"type": "string", "pattern": ":"}, "of": _NAMES}
     return {"type": "object", "properties": properties, "required": ["name", "do", "of"]}
 

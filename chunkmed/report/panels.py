@@ -23,6 +23,9 @@ _MOST_BARS = 12
 _LETTER_INSET = 16  # points from the edge
 _EDGES = {"left": (0, 0.5, 1, 0), "right": (1, 0.5, -1, 0), "top": (0.5, 1, 0, -1), "bottom": (0.5, 0, 0, 1)}
 
+#: Height over width of a panel without room for letters at top and bottom.
+_FLAT = 0.3
+
 
 def label_color(label: int) -> str:
     """Return the colour of a label, the same in all panels."""
@@ -58,8 +61,11 @@ def draw_slice(
         axes.invert_yaxis()
     if not plane.right:
         axes.invert_xaxis()
+    width, height = abs(np.diff(axes.get_xlim())[0]), abs(np.diff(axes.get_ylim())[0])
     for edge, letter in (plane.letters(grid.direction) if grid else {}).items():
-        _draw_letter(axes, edge, letter)
+        # In a flat panel the letters at top and bottom would lie on each other.
+        if edge in ("left", "right") or height > _FLAT * width:
+            _draw_letter(axes, edge, letter)
 
 
 def draw_contours(
@@ -105,7 +111,7 @@ def draw_curve(axes: Axes, curve: xr.DataArray) -> None:
             (time[index], values[index]),
             (0, lift),
             textcoords="offset points",
-            ha="left" if index == 0 else "center",
+            ha=_side(index, len(values)),
             va="bottom" if lift > 0 else "top",
             color=INK,
             fontsize=14,
@@ -119,6 +125,13 @@ def draw_curve(axes: Axes, curve: xr.DataArray) -> None:
     _quiet(axes)
     axes.grid(axis="y", color="#e4e7eb", linewidth=1)
     axes.set_axisbelow(True)
+
+
+def _side(index: int, count: int) -> str:
+    """Return on which side of its point a text stays inside the axes."""
+    if index < count / 4:
+        return "left"
+    return "right" if index > 3 * count / 4 else "center"
 
 
 def draw_list(axes: Axes, table: xr.Dataset, t: int = 0) -> None:

@@ -119,7 +119,9 @@ def _open_group(store: Path, folder: Path, label: str | None) -> tuple[dict[str,
         raise StoreError("no such store", kind="no-store", where=str(store), fix="check the path")
     if label is not None and not is_store(folder):
         known = ", ".join(label_names(store)) or "none"
-        raise StoreError(f"no label image {label!r}", kind="no-label", where=str(store), fix=f"it has: {known}")
+        raise StoreError(
+            f"no label image {label!r}", kind="no-label", where=str(store), fix=f"it has: {known}"
+        )
     try:
         root = zarr.open_group(str(folder), mode="r", zarr_format=3, use_consolidated=False)
         about: Any = root.attrs["chunkmed"]
@@ -146,8 +148,11 @@ def label_names(store: Path) -> list[str]:
 def list_label(store: Path, name: str) -> None:
     """Name a label image in the listing: the last step of saving it."""
     names = sorted({*label_names(store), check_name(name)})
-    group = {"zarr_format": 3, "node_type": "group"}
-    group["attributes"] = {"ome": ngff.labels_metadata(names)}  # type: ignore[assignment]
+    group = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": {"ome": ngff.labels_metadata(names)},
+    }
     replace_json(store / "labels" / "zarr.json", json.dumps(group, indent=2))
     consolidate(store)
 

@@ -1,0 +1,127 @@
+"""The command line as a user meets it: one clear line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chunkmed.testing import BeatingEllipsoid, write_study
+
+
+def chunkmed(*words: object, **more: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "chunkmed", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **more)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    """Two small series side by side in `two/`, one of them in `two/a`."""
+    root = tmp_path_factory.mktemp("study")
+    for name, seed in (("a", 1), ("b", 2)):
+        heart = BeatingEllipsoid(time_points=3, size=(8, 60, 76), spacing_mm=(14.0, 2.4, 2.4), seed=seed)
+        write_study(root / "two" / name, heart)
+    return root / "two"
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, *said: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    lines = [line for line in done.stderr.splitlines() if line.startswith("chunkmed: ")]
+    assert len(lines) == 1, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for text in said:
+        assert text in lines[0]
+
+
+def test_no_such_folder(tmp_path):
+    refused(chunkmed("run", "threshold-objects", tmp_path / "nothing", tmp_path / "out"), 1, "no such file")
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_dicom_in_it(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "readme.txt").write_text("not an image")
+    refused(
+        chunkmed("run", "threshold-objects", tmp_path / "in", tmp_path / "out"), 1, "no DICOM", "readme.txt"
+    )
+
+
+def test_two_series_where_one_is_wanted(study, tmp_path):
+    done = chunkmed("run", "threshold-objects", study, tmp_path / "out")
+    refused(done, 1, "2 series", "choose one of")
+    key = done.stderr.split("choose one of ")[1].split()[0]
+    listed = chunkmed("scan", study)
+    assert key in listed.stdout
+    chosen = chunkmed("run", "threshold-objects", study, tmp_path / "out", "--series", key)
+    assert chosen.returncode == 0, chosen.stderr
+    assert (tmp_path / "out" / "table.csv").is_file()
+    # The results are there now: refused, unless asked to replace them.
+    again = ("run", "threshold-objects", study, tmp_path / "out", "--series", key)
+    refused(chunkmed(*again), 1, "exists already")
+    assert chunkmed(*again, "--overwrite").returncode == 0
+
+
+def test_unwritable_output(study, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = chunkmed("run", "threshold-objects", study / "a", tmp_path / "file" / "out")
+    refused(done, 1, "cannot be made", "file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_output(study, tmp_path):
+    (tmp_path / "shut").mkdir(mode=0o500)
+    refused(chunkmed("run", "threshold-objects", study / "a", tmp_path / "shut"), 1, "cannot be made")
+
+
+def test_misspelt_key(study, tmp_path):
+    text = chunkmed("recipe", "show", "threshold-objects").stdout
+    (tmp_path / "mine.toml").write_text(text.replace("count =", "cuont =", 1).replace("axes =", "axis ="))
+    done = chunkmed("run", tmp_path / "mine.toml", study / "a", tmp_path / "out")
+    refused(done, 2, "mine.toml", "did you mean")
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_usage(study, tmp_path):
+    assert chunkmed("run").returncode == 2
+    assert chunkmed("frobnicate").returncode == 2
+    refused(chunkmed("run", "treshold-objects", study, tmp_path / "o"), 2, "did you mean 'threshold-objects'")
+    refused(
+        chunkmed("run", "threshold-objects", study / "a", tmp_path / "o", "--set", "cuont=1"), 2, "'count'"
+    )
+    refused(chunkmed("run", "ejection-fraction", study / "a", tmp_path / "o"), 2, "needs 'seed'")
+    small = chunkmed("run", "threshold-objects", study / "a", tmp_path / "o", "--memory", "9 MB")
+    refused(small, 1, "does not fit", "memory=")
+    assert not (tmp_path / "o" / "image.zarr").exists()
+
+
+def test_recipe_commands():
+    assert "ejection-fraction" in chunkmed("recipe", "list").stdout
+    assert "schema = 1" in chunkmed("recipe", "show", "ejection-fraction").stdout
+    assert json.loads(chunkmed("recipe", "schema").stdout)["title"] == "chunkmed recipe"
+    assert "no errors" in chunkmed("recipe", "check", "ejection-fraction").stdout
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = chunkmed("--debug", "run", "threshold-objects", tmp_path / "nothing", tmp_path / "out")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_demo(tmp_path):
+    done = chunkmed("demo", tmp_path / "demo")
+    assert done.returncode == 0, done.stderr
+    assert "ejection fraction" in done.stdout
+    summary = json.loads((tmp_path / "demo" / "result" / "summary.json").read_text())
+    about = json.loads((tmp_path / "demo" / "result" / "provenance.json").read_text())
+    assert abs(summary["ejection_fraction_percent"] - 58) < 2
+    assert about["peak_memory_bytes"] <= about["budget"]["memory_bytes"]
+    # Neither the command line nor the DICOM files tell the job the truth.
+    assert "0.58" not in json.dumps(about["recipe"])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("precious")
+    refused(chunkmed("demo", tmp_path / "other"), 1, "holds other things")
