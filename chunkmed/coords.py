@@ -20,7 +20,7 @@ import xarray as xr
 from chunkmed.errors import InputError
 from chunkmed.grid import Grid, Matrix
 
-__all__ = ["SPACE", "attach", "coordinates", "grid_of", "has_grid", "spacing_of", "time_dim_of"]
+__all__ = ["SPACE", "attach", "canonical", "coordinates", "grid_of", "has_grid", "spacing_of", "time_dim_of"]
 
 SPACE = ("z", "y", "x")
 _NOT_TIME_UNITS = {"b": "s/mm2", "echo": "ms"}
@@ -73,6 +73,13 @@ def attach(
     """Return ``data`` (4D) as an image on ``grid``."""
     coords = coordinates(grid, trigger_time_ms)
     return xr.DataArray(data, dims=grid.dims, coords=coords, name=name, attrs=dict(attrs or {}))
+
+
+def canonical(image: xr.DataArray) -> xr.DataArray:
+    """Return the image with its dims in the order time, z, y, x."""
+    others = [dim for dim in image.dims if dim not in SPACE]
+    order = [*others, *(axis for axis in SPACE if axis in image.dims)]
+    return image if list(image.dims) == order else image.transpose(*order)
 
 
 def has_grid(image: xr.DataArray) -> bool:

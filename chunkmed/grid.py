@@ -66,13 +66,15 @@ class Grid:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Mean steps along z, y, x in mm (1.0 for a single unknown step)."""
+        """Mean steps along z, y, x in mm, positive (1.0 for a single unknown step)."""
+        z, y, x = self._steps_mm
+        return abs(z), abs(y), abs(x)
+
+    @property
+    def _steps_mm(self) -> tuple[float, float, float]:
+        """Mean steps along z, y, x, negative on an axis that was turned round."""
         z_single = self.thickness_mm or 1.0
-        return (
-            mean_step(self.z_mm, z_single),
-            mean_step(self.y_mm, 1.0),
-            mean_step(self.x_mm, 1.0),
-        )
+        return mean_step(self.z_mm, z_single), mean_step(self.y_mm, 1.0), mean_step(self.x_mm, 1.0)
 
     @property
     def uniform(self) -> bool:
@@ -87,7 +89,7 @@ class Grid:
     def affine(self) -> npt.NDArray[np.float64]:
         """4 x 4 matrix from index (x, y, z, 1) to LPS mm; z by its mean step."""
         out = np.eye(4)
-        dz, dy, dx = self.spacing_mm
+        dz, dy, dx = self._steps_mm
         out[:3, :3] = np.asarray(self.direction) * np.array([dx, dy, dz])
         out[:3, 3] = self.to_lps([[self.x_mm[0], self.y_mm[0], self.z_mm[0]]])[0]
         return out

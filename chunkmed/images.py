@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from collections.abc import Sequence
@@ -226,6 +227,9 @@ def save(
     full = _four_dims(image)
     grid, lifted, target = grid_of(full), lift(full), Path(store_path)
     times = full.coords["trigger_time_ms"].values if "trigger_time_ms" in full.coords else None
+    if times is not None and times.shape != grid.shape[:2]:
+        times = times.reshape(grid.shape[:2])
+    _check_ascending(grid)
     if name is None:
         about = {"history": [provenance.step("save")]}
         _write(
@@ -256,6 +260,17 @@ def save(
     store.append_history(target, provenance.step("save", name=name))
     store.list_label(target, name)
     return open(target, label=name)
+
+
+def _check_ascending(grid: Grid) -> None:
+    for axis, positions in zip(SPACE, (grid.z_mm, grid.y_mm, grid.x_mm), strict=True):
+        if any(b <= a for a, b in itertools.pairwise(positions)):
+            raise InputError(
+                f"positions along {axis} do not ascend",
+                kind="not-ascending",
+                why="an OME-Zarr scale is positive",
+                fix=f'image.sortby("{axis}") turns it round without changing where voxels lie',
+            )
 
 
 def _four_dims(image: xr.DataArray) -> xr.DataArray:

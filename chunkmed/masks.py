@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from chunkmed import intensity, ndimage
-from chunkmed.coords import SPACE, spacing_of
+from chunkmed.coords import SPACE, canonical, spacing_of
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box
 from chunkmed.graph.lift import lift
@@ -200,6 +200,7 @@ def clear_border(image: xr.DataArray, axes: Sequence[str] | None = None) -> xr.D
 
 def _chosen(image: xr.DataArray, table: Any) -> xr.DataArray:
     """Return the labels that a table of each time point's objects keeps."""
+    image = canonical(image)
     labels = ndimage.label(image)[0] if image.dtype == bool else image
     lifted = lift(labels)
     grid = Axes(lifted.node.shape, lifted.time_axis, lifted.space_axes)

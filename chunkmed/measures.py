@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from chunkmed.coords import grid_of, has_grid
+from chunkmed.coords import canonical, grid_of, has_grid
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import Lifted, lift
 from chunkmed.graph.nodes import Array
@@ -215,13 +215,13 @@ def _on_one_grid(
     if labels.dtype.kind not in "iub":
         raise InputError(f"labels of dtype {labels.dtype}", kind="not-labels", fix="give integers or a mask")
     if image is None:
-        return labels, None
+        return canonical(labels), None
     if has_grid(labels) and has_grid(image):
         check_grid(labels, image, "the other")
     both = xr.broadcast(labels, image)
     if both[0].shape != np.broadcast_shapes(labels.shape, image.shape):
         raise InputError("labels and image differ in shape", kind="shape-mismatch")
-    return both[0], both[1]
+    return canonical(both[0]), canonical(both[1])
 
 
 def _slices(grid: Grid | None, axes: Axes) -> Array | None:

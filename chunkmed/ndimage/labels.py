@@ -69,6 +69,8 @@ def label(
     ([1, 1, 0, 2, 2], 2)
     """
     if not is_lazy(input):
+        if axes is not None:
+            raise InputError("axes of a NumPy array", kind="bad-axis", fix="give an xarray.DataArray")
         return scipy.ndimage.label(input, structure, output)
     image = lift(input)
     along = image.axes(axes)

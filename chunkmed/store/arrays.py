@@ -33,7 +33,8 @@ class StoredArray:
     """
 
     def __init__(self, path: str | Path, commit: str) -> None:
-        self.path, self.commit = str(path), commit
+        # Absolute: a worker may run in another folder.
+        self.path, self.commit = str(Path(path).absolute()), commit
         array = self._array
         self.shape = tuple(int(n) for n in array.shape)
         self.dtype = np.dtype(array.dtype)
@@ -75,7 +76,7 @@ class ArrayWriter:
     """An array that blocks are written into; a block is made of whole shards."""
 
     def __init__(self, path: str | Path, layout: Layout) -> None:
-        self.path, self.layout = str(path), layout
+        self.path, self.layout = str(Path(path).absolute()), layout
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "layout": self.layout}
