@@ -152,7 +152,8 @@ def _write(
             trigger_time_ms=trigger_time_ms,
             label=label,
         )
-        plan = make_plan([node], unit=writer.layout.shard)
+        # zarr holds a block and its encoded chunks beside what it is given.
+        plan = make_plan([node], unit=writer.layout.shard, sink_bytes=2.5 * dtype.itemsize)
         for _ in run(Work((node,), _Write(writer, dtype)), plan, name=f"writing {target.name}"):
             pass
 

@@ -157,4 +157,6 @@ def _nodes(image: xr.DataArray, where: xr.DataArray | None) -> tuple[Node, ...]:
 
 
 def _results(nodes: tuple[Node, ...], task: Any, name: str) -> list[Any]:
-    return [result for _, result in run(Work(nodes, task), make_plan(nodes), name=name)]
+    # The chosen values, and their copy as int64 for counting.
+    plan = make_plan(nodes, sink_bytes=16)
+    return [result for _, result in run(Work(nodes, task), plan, name=name)]

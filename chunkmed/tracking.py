@@ -178,7 +178,9 @@ def _all_overlaps(labels: xr.DataArray, dim: str) -> list[tuple[Array, Array]]:
     spans[0][axis], spans[1][axis] = (0, steps), (1, steps + 1)
     nodes = tuple(Crop(lifted.node, tuple(span), every) for span in spans)
     parts: list[list[tuple[Array, Array]]] = [[] for _ in range(steps)]
-    for _, result in run(Work(nodes, _Overlaps(axis)), make_plan(nodes), name="following"):
+    # Pairs of labels as int64 where both frames hold one, and what sorting them takes.
+    plan = make_plan(nodes, sink_bytes=40)
+    for _, result in run(Work(nodes, _Overlaps(axis)), plan, name="following"):
         for t, pairs, counts in result:
             parts[t].append((pairs, counts))
     return [_added(found) for found in parts]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, box_size, chunk_boxes, grow, regular_chunks
@@ -20,6 +20,10 @@ __all__ = ["Plan", "make_plan", "task_bytes"]
 #: Measured resident memory of a task beside the array formula: allocator slack, decoded chunks.
 TASK_SLACK = 1.35
 TASK_FLOOR_BYTES = 8 << 20
+#: What the process still grows by after planning: kernels that are compiled, modules, results.
+GROWTH_BYTES = 64 << 20
+#: Smaller blocks are all halo.
+SMALLEST_BLOCK_VOXELS = 32**3
 #: Larger blocks gain nothing: the halo is small by then and progress becomes coarse.
 MAX_BLOCK_BYTES = 256 << 20
 
@@ -49,8 +53,8 @@ class Plan:
         return (box for _, box in chunk_boxes(regular_chunks(self.shape, self.block)))
 
 
-def task_bytes(nodes: Sequence[Node], box: Box) -> int:
-    """Return the predicted memory of a task that makes ``box`` of every node."""
+def task_bytes(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
+    """Return the predicted memory of a task that makes ``box`` of every node and hands it on."""
     requests = [(node, box) for node in nodes]
     order = walk(nodes)
     need = needs(requests, order)
@@ -64,6 +68,7 @@ def task_bytes(nodes: Sequence[Node], box: Box) -> int:
         live += own
         dead = {i.token: i for i in node.inputs if last[i.token] == node.token and i.token in need}
         live -= sum(box_size(need[i.token]) * i.dtype.itemsize for i in dead.values())
+    peak = max(peak, live + int(box_size(box) * sink_bytes))
     return int(peak * TASK_SLACK) + TASK_FLOOR_BYTES
 
 
@@ -79,7 +84,11 @@ def _workspace(node: Node, box: Box) -> int:
 
 
 def make_plan(
-    nodes: Sequence[Node], *, unit: Sequence[int] | None = None, budget: Budget | None = None
+    nodes: Sequence[Node],
+    *,
+    unit: Sequence[int] | None = None,
+    sink_bytes: float = 0.0,
+    budget: Budget | None = None,
 ) -> Plan:
     """Choose the block of a computation.
 
@@ -88,8 +97,10 @@ def make_plan(
     nodes : sequence of Node
         What every task evaluates; the first gives the shape.
     unit : sequence of int, optional
-        Blocks are multiples of this (the shard of the store written to); by default the chunks of
-        the first source.
+        Blocks are multiples of this (the shard of the store written to). By default multiples of
+        the chunks of the finest source, or parts of them where the budget is small.
+    sink_bytes : float
+        What the function that takes the block needs beside it, bytes per voxel.
     budget : Budget, optional
         By default the configured one.
 
@@ -100,14 +111,9 @@ def make_plan(
     """
     budget = budget or current_budget()
     shape = nodes[0].shape
-    unit = tuple(min(n, u) if n else 1 for n, u in zip(shape, unit or _unit(nodes), strict=True))
-    base = resident_bytes()
-    limit = (budget.memory - base) / budget.workers
-    options = [_option(nodes, block) for block in _candidates(shape, unit, nodes[0].dtype.itemsize)]
-    fitting = [option for option in options if option[0] <= limit]
-    if not fitting:
-        raise _too_small(min(option[0] for option in options), base, budget)
-    cost, block = _best(fitting, shape, budget.workers)
+    base = resident_bytes() + GROWTH_BYTES
+    cost, block, workers = _choose(nodes, unit, sink_bytes, base, budget)
+    budget = replace(budget, workers=workers)
     tasks = math.prod(-(-n // b) for n, b in zip(shape, block, strict=True))
     sources = [node for node in walk(nodes) if isinstance(node, Source)]
     return Plan(
@@ -122,9 +128,36 @@ def make_plan(
     )
 
 
-def _unit(nodes: Sequence[Node]) -> tuple[int, ...]:
-    """Return the chunk of the finest source: an image and its labels may differ."""
-    return min((natural_block(node) for node in nodes), key=math.prod)
+def _choose(
+    nodes: Sequence[Node], unit: Sequence[int] | None, sink_bytes: float, base: int, budget: Budget
+) -> tuple[int, tuple[int, ...], int]:
+    """Return cost and shape of the block, and how many workers fit: fewer rather than none."""
+    shape = nodes[0].shape
+    smallest = 0
+    for workers in range(budget.workers, 0, -1):
+        limit = (budget.memory - base) / workers
+        for size in _units(nodes, unit):
+            blocks = _candidates(shape, size, nodes[0].dtype.itemsize)
+            options = [(task_bytes(nodes, _central_box(shape, b), sink_bytes), b) for b in blocks]
+            fitting = [option for option in options if option[0] <= limit]
+            if fitting:
+                return *_best(fitting, shape, workers), workers
+            smallest = min(option[0] for option in options)
+    raise _too_small(smallest, base, budget)
+
+
+def _units(nodes: Sequence[Node], given: Sequence[int] | None) -> Iterator[tuple[int, ...]]:
+    """Yield what blocks may be multiples of, the best first.
+
+    A sink that writes must own whole shards; others read parts of a chunk where they must.
+    """
+    wanted = given or min((natural_block(node) for node in nodes), key=math.prod)
+    unit = [max(1, min(n, u)) for n, u in zip(nodes[0].shape, wanted, strict=True)]
+    yield tuple(unit)
+    while given is None and math.prod(unit) > SMALLEST_BLOCK_VOXELS:
+        longest = max(range(len(unit)), key=lambda axis: unit[axis])
+        unit[longest] = -(-unit[longest] // 2)
+        yield tuple(unit)
 
 
 def _candidates(shape: Sequence[int], unit: Sequence[int], itemsize: int) -> list[tuple[int, ...]]:
@@ -143,10 +176,6 @@ def _multiples(n: int, unit: int) -> list[int]:
         out.append(min(size, -(-n // unit) * unit))
         size *= 2
     return out
-
-
-def _option(nodes: Sequence[Node], block: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-    return task_bytes(nodes, _central_box(nodes[0].shape, block)), block
 
 
 def _central_box(shape: Sequence[int], block: Sequence[int]) -> Box:

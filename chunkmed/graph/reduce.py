@@ -17,6 +17,8 @@ from chunkmed.kernels.moments import Moments, block_moments, merge_moments
 
 __all__ = ["Axes", "Grouping", "label_statistics", "positions"]
 
+#: Contiguous copies of labels and values in the kernel's dtypes.
+_BYTES_PER_VOXEL = 12
 #: ``each``: a row per label; ``positive``: all labels above zero in one row; ``all``: every voxel.
 Grouping = Literal["each", "positive", "all"]
 
@@ -119,7 +121,8 @@ def label_statistics(
         axes, grouping, np.asarray(slices, np.float64), labels is not None, values is not None
     )
     parts: list[list[Moments]] = [[] for _ in range(axes.times)]
-    for _, result in run(Work(nodes, task), make_plan(nodes), name=name):
+    plan = make_plan(nodes, sink_bytes=_BYTES_PER_VOXEL)
+    for _, result in run(Work(nodes, task), plan, name=name):
         for t, part in result:
             parts[t].append(part)
     return [merge_moments(found) for found in parts]

@@ -18,6 +18,7 @@ from dask._task_spec import DataNode, Dict, Task, TaskRef
 from dask.callbacks import Callback
 
 from chunkmed.graph.box import Box, box_size
+from chunkmed.graph.budget import return_freed_memory
 from chunkmed.graph.evaluate import evaluate, opaque_keys
 from chunkmed.graph.nodes import Array, Node, Opaque
 from chunkmed.graph.plan import Plan
@@ -107,6 +108,7 @@ def _compute(work: Work, window: Sequence[Box], workers: int) -> list[tuple[Box,
 
 
 def _task(work: Work, box: Box, blocks: Any) -> tuple[Box, Any]:
+    return_freed_memory()
     arrays = evaluate([(node, _fit(box, node)) for node in work.nodes], blocks)
     return box, work.function(box, arrays)
 

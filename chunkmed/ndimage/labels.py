@@ -29,6 +29,9 @@ from chunkmed.store.layout import Layout, layout_of
 
 __all__ = ["label"]
 
+#: Mask (1), local labels (4), zarr's copy and encoded chunks (8), scipy's line buffers.
+_BYTES_PER_VOXEL = 14
+
 
 def label(
     input: Any,  # noqa: A002
@@ -122,7 +125,7 @@ def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any)
         raise InputError("an empty image", kind="empty-image", why=f"shape {shape}")
     scratch, layout = Scratch(), layout_of(shape)
     writer = create_array(scratch.path / "labels", shape, np.int32, scratch=True, layout=layout)
-    plan = make_plan([image.node], unit=_common(layout, image))
+    plan = make_plan([image.node], unit=_common(layout, image), sink_bytes=_BYTES_PER_VOXEL)
     seams = _Seams(structure, regular_chunks(shape, plan.block))
     work = Work((image.node,), _LabelBlock(writer, structure, shape))
     for _, (firsts, slabs) in run(work, plan, name="labelling"):

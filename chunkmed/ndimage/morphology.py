@@ -141,7 +141,7 @@ def _morphology(
         raise TypeError("Complex output type not supported")
     settings |= {"structure": shape, "origin": origins, "output": dtype, "axes": along}
     inputs = [image.node, *([] if mask is None else [_mask_node(mask, image)])]
-    return image.lower(Stencil(Call(kernel, settings), inputs, depth, dtype, workspace=3.0))
+    return image.lower(Stencil(Call(kernel, settings), inputs, depth, dtype, workspace=6.0))
 
 
 def _checked_structure(structure: Any, ndim: int) -> Any:
