@@ -17,7 +17,7 @@ from chunkmed.errors import ChunkmedError, StoreError
 __all__ = ["command"]
 
 _MARK = ".chunkmed-demo"
-_MEMORY = "800 MB"
+_MEMORY = "512 MB"
 
 
 @click.command()
