@@ -8,7 +8,7 @@ from typing import Any
 
 from chunkmed.graph.evaluate import walk
 from chunkmed.graph.lift import lift
-from chunkmed.graph.nodes import Node, Opaque, Stencil
+from chunkmed.graph.nodes import Crop, Node, Opaque, Stencil
 from chunkmed.graph.plan import Plan, make_plan
 from chunkmed.units import format_bytes
 
@@ -82,6 +82,9 @@ def _halo(node: Node) -> tuple[int, ...]:
     for item in walk([node]):
         own = item.depth if isinstance(item, Stencil) else (0,) * len(item.shape)
         below = [total[i.token] for i in item.inputs if len(total[i.token]) == len(own)]
+        if isinstance(item, Crop):
+            parent = total[item.inputs[0].token]
+            below = [tuple(0 if axis is None else parent[axis] for axis in item.axes)]
         reach = tuple(max(axis) for axis in zip(*below, strict=True)) if below else (0,) * len(own)
         total[item.token] = tuple(a + b for a, b in zip(own, reach, strict=True))
     return total[node.token]

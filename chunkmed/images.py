@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import dicom, provenance, store
-from chunkmed.coords import SPACE, attach, grid_of
-from chunkmed.errors import InputError, SourceError
+from chunkmed.coords import SPACE, attach, grid_of, time_dim_of
+from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Node, Source
@@ -44,13 +44,13 @@ class StackReader:
 
 
 class _Write:
-    """Task: write one block of whole shards, return its size."""
+    """Task: write one block of whole shards, return what was written."""
 
-    def __init__(self, writer: store.ArrayWriter, dtype: np.dtype[Any]) -> None:
-        self.writer, self.dtype = writer, dtype
+    def __init__(self, writer: store.ArrayWriter) -> None:
+        self.writer = writer
 
-    def __call__(self, box: Box, arrays: Sequence[Array]) -> int:
-        return self.writer.write(box, arrays[0].astype(self.dtype, copy=False))
+    def __call__(self, box: Box, arrays: Sequence[Array]) -> dict[str, tuple[int, int]]:
+        return self.writer.write(box, arrays[0])
 
 
 def convert(
@@ -141,9 +141,13 @@ def _write(
     overwrite: bool = False,
 ) -> None:
     dtype = np.dtype(np.uint8) if label and node.dtype == bool else node.dtype
-    with store.staged(target, overwrite=overwrite) as folder:
+    # Everything that decides the bytes of the node: a write with the same fingerprint resumes.
+    parts = (node.token, repr(grid), str(dtype), name, attributes, about, provenance.versions()["chunkmed"])
+    fingerprint = provenance.content_hash(*parts)
+    root = target.parents[1] if label else target
+    with store.staged(target, fingerprint, store=root, overwrite=overwrite) as staging:
         writer = store.create_image(
-            folder,
+            staging,
             grid,
             dtype,
             name=name,
@@ -152,10 +156,15 @@ def _write(
             trigger_time_ms=trigger_time_ms,
             label=label,
         )
-        # zarr holds a block and its encoded chunks beside what it is given.
+        # A block and its encoded chunks are held together.
         plan = make_plan([node], unit=writer.layout.shard, sink_bytes=2.5 * dtype.itemsize)
-        for _ in run(Work((node,), _Write(writer, dtype)), plan, name=f"writing {target.name}"):
-            pass
+        todo = [box for box in plan.boxes if not staging.has(_object_keys(writer, box))]
+        for _, written in run(Work((node,), _Write(writer)), plan, name=f"writing {target.name}", boxes=todo):
+            staging.record({f"0/image/{key}": value for key, value in written.items()})
+
+
+def _object_keys(writer: store.ArrayWriter, box: Box) -> Iterator[str]:
+    return (f"0/image/{key}" for key in writer.keys(box))
 
 
 def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
@@ -244,6 +253,8 @@ def save(
             overwrite=overwrite,
         )
         return open(target)
+    if not store.is_store(target):
+        raise StoreError("no such store", kind="no-store", where=str(target), fix="save the image first")
     _check_label(full, target)
     about = {"history": [provenance.step("save", name=name)]}
     folder = target / "labels" / store.check_name(name)
@@ -258,8 +269,7 @@ def save(
         label=True,
         overwrite=overwrite,
     )
-    store.append_history(target, provenance.step("save", name=name))
-    store.list_label(target, name)
+    store.list_label(target, provenance.step("save", name=name))
     return open(target, label=name)
 
 
@@ -295,7 +305,9 @@ def _check_label(image: xr.DataArray, target: Path) -> None:
 def check_grid(image: xr.DataArray, other: xr.DataArray, name: str) -> None:
     """Refuse two images that do not lie on the same grid."""
     mine, theirs = grid_of(image), grid_of(other)
-    same = mine.fingerprint == theirs.fingerprint and mine.shape == theirs.shape
+    both_timed = time_dim_of(image) is not None and time_dim_of(other) is not None
+    first = 0 if both_timed else 1
+    same = mine.fingerprint == theirs.fingerprint and mine.shape[first:] == theirs.shape[first:]
     if not same or any(np.any(image.coords[a].values != other.coords[a].values) for a in SPACE):
         raise InputError(
             f"the image does not lie on the grid of {name}",

@@ -29,7 +29,7 @@ class _Range:
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> tuple[float, float] | None:
         values = _chosen(arrays)
-        return (values.min(), values.max()) if values.size else None
+        return (values.min().item(), values.max().item()) if values.size else None
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,16 @@ class _ExactCounts:
     bins: int
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> Array:
-        return np.bincount(_chosen(arrays).astype(np.int64) - self.low, minlength=self.bins)
+        # Python's numbers compare with any dtype; what is left fits.
+        values = _chosen(arrays)
+        inside = values[(values >= self.low) & (values <= self.low + self.bins - 1)]
+        return np.bincount((inside.astype(np.int64) - self.low).astype(np.intp), minlength=self.bins)
 
 
 def _chosen(arrays: Sequence[Array]) -> Array:
     values = arrays[0].ravel() if len(arrays) == 1 else arrays[0][arrays[1].astype(bool)]
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8)
     return values[~np.isnan(values)] if values.dtype.kind == "f" else values
 
 
@@ -100,6 +105,8 @@ def histogram(
             raise InputError("there are no values to count", kind="no-values", why="the mask is empty")
         low = min(part[0] for part in found) if low is None else low
         high = max(part[1] for part in found) if high is None else high
+    if low > high:
+        raise InputError(f"low = {low} lies above high = {high}", kind="bad-range")
     exact = image.dtype.kind in "iub" and bins is None and high - low < _EXACT_RANGE
     task: Any
     if exact:
@@ -107,8 +114,11 @@ def histogram(
         task = _ExactCounts(first, last - first + 1)
         edges = np.arange(first, last + 2) - 0.5
     else:
+        if low == high:
+            # As numpy.histogram does for values that are all the same.
+            low, high = low - 0.5, high + 0.5
         task = _Histogram(float(low), float(high), bins or _FLOAT_BINS)
-        edges = np.linspace(float(low), float(high), task.bins + 1)
+        edges = np.linspace(task.low, task.high, task.bins + 1)
     counts = np.zeros(len(edges) - 1, np.int64)
     for part in _results(nodes, task, "histogram"):
         counts += part

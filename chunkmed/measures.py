@@ -27,12 +27,25 @@ class _Context:
 
     grid: Grid | None
     axes: Axes
+    whole_slices: bool
+    """Whether the last two axes are y and x."""
 
     @property
     def in_plane_mm2(self) -> float:
         """Area of one voxel in its slice."""
+        self.check_slices()
         _, dy, dx = self.known_grid.spacing_mm
         return dy * dx
+
+    def check_slices(self) -> None:
+        """Refuse images without rows or columns: a single one has no step that is known."""
+        if self.axes.volume[1] < 2 or self.axes.volume[2] < 2 or not self.whole_slices:
+            raise InputError(
+                "sizes in mm need slices with rows and columns",
+                kind="no-step",
+                why="along an axis of one voxel the step is not known",
+                fix="measure before taking a single row or column out",
+            )
 
     @property
     def known_grid(self) -> Grid:
@@ -96,6 +109,7 @@ def _own_axes(rows: Array, about: _Context) -> Array:
 
 def _in_mm(indices: Array, heights: Array, about: _Context) -> Array:
     """Return coordinates z, y, x in mm; heights are exact means of slice positions."""
+    about.check_slices()
     grid = about.known_grid
     y, x = (np.interp(indices[:, i], np.arange(len(p)), p) for i, p in ((1, grid.y_mm), (2, grid.x_mm)))
     return _own_axes(np.stack([heights, y, x], axis=1), about)
@@ -191,7 +205,7 @@ def measure(
     lifted = lift(labels)
     axes = Axes(lifted.node.shape, lifted.time_axis, lifted.space_axes)
     grid = grid_of(labels) if has_grid(labels) else None
-    about = _Context(grid, axes)
+    about = _Context(grid, axes, tuple(labels.dims[-2:]) == ("y", "x"))
     for record in records:
         # Refuse before reading anything.
         record.finish(Moments.empty(), about)
@@ -218,9 +232,11 @@ def _on_one_grid(
         return canonical(labels), None
     if has_grid(labels) and has_grid(image):
         check_grid(labels, image, "the other")
-    both = xr.broadcast(labels, image)
-    if both[0].shape != np.broadcast_shapes(labels.shape, image.shape):
+    common = [dim for dim in labels.dims if dim in image.dims]
+    if any(labels.sizes[dim] != image.sizes[dim] for dim in common):
         raise InputError("labels and image differ in shape", kind="shape-mismatch")
+    # Positions agree by now, or there are none: xarray must not join them on its own.
+    both = xr.broadcast(labels, image.assign_coords({d: labels[d] for d in common if d in labels.coords}))
     return canonical(both[0]), canonical(both[1])
 
 

@@ -12,8 +12,11 @@ import secrets
 from functools import cache
 from pathlib import Path
 
+from chunkmed.errors import InputError
+
 __all__ = ["content_hash", "keyed_identifier", "step", "versions"]
 
+_KEY_BYTES = 32
 _PACKAGES = ("chunkmed", "dask", "zarr", "numpy", "scipy", "pydicom", "xarray", "numba")
 
 
@@ -69,15 +72,25 @@ def _key_file() -> Path:
 @cache
 def _project_key() -> bytes:
     path = _key_file()
-    key = secrets.token_bytes(32)
+    key = secrets.token_bytes(_KEY_BYTES)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             _publish(path, key)
-        return path.read_bytes()
+        found = path.read_bytes()
     except OSError:
         # No place to keep a key: identifiers are then stable within this process only.
         return key
+    if len(found) < _KEY_BYTES:
+        # With a short key anyone could look the UIDs up.
+        raise InputError(
+            "the key of the identifiers is too short",
+            kind="bad-key",
+            where=str(path),
+            why=f"{len(found)} bytes instead of {_KEY_BYTES}",
+            fix="remove the file, and a new key is made",
+        )
+    return found
 
 
 def _publish(path: Path, key: bytes) -> None:

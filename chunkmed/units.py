@@ -9,10 +9,10 @@ from chunkmed.errors import InputError
 
 __all__ = ["format_bytes", "length_mm", "parse_bytes", "to_voxels"]
 
-_LENGTHS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "nm": 1e-6}
+_LENGTHS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "nm": 1e-6}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
-_QUANTITY = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Zµ]*)\s*")
+_QUANTITY = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Zµμ]*)\s*")
 
 
 def length_mm(text: str) -> float:
@@ -68,6 +68,6 @@ def format_bytes(count: float, units: Sequence[str] = ("B", "kB", "MB", "GB", "T
     ('999 B', '2.14 GB')
     """
     power = 0
-    while count >= 1000 and power < len(units) - 1:
+    while float(f"{count:.3g}") >= 1000 and power < len(units) - 1:
         count, power = count / 1000, power + 1
     return f"{count:.3g} {units[power]}"

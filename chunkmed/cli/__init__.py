@@ -19,6 +19,7 @@ _COMMANDS = {
     "recipe": "list, show and check recipes",
     "run": "run a recipe on a DICOM folder or a store",
     "scan": "list the series below a path",
+    "verify": "check every object of a store against what was written",
 }
 
 

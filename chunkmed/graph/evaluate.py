@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkmed.graph.box import Box, cover, hull, intersect, sides, take, whole, within
+from chunkmed.graph.box import Box, box_size, cover, hull, intersect, sides, take, whole, within
 from chunkmed.graph.nodes import Array, Node, Opaque, Source
 
 __all__ = ["Reading", "evaluate", "needs", "opaque_keys", "recording", "walk"]
@@ -139,6 +139,8 @@ def _make(
 
 def _assemble(node: Opaque, box: Box, blocks: Blocks) -> Array:
     """Put the blocks of an opaque array together."""
+    if not box_size(box):
+        return np.empty(sides(box), dtype=node.dtype)
     parts = [(part, np.asarray(blocks[(node.name, *index)])) for index, part in cover(box, node.chunks)]
     # An operand whose true size is one was given the size of the axis that it broadcasts over.
     single = [n == 1 and len(sizes) == 1 for n, sizes in zip(parts[0][1].shape, node.chunks, strict=True)]

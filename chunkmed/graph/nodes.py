@@ -7,11 +7,15 @@ token hold the same values.
 
 from __future__ import annotations
 
+import pickle
+import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import cloudpickle
 import numpy as np
 import numpy.typing as npt
 from dask.tokenize import tokenize
@@ -19,7 +23,19 @@ from dask.tokenize import tokenize
 from chunkmed.graph.box import Box, grow, take, within
 from chunkmed.provenance import content_hash, versions
 
-__all__ = ["Array", "Call", "Crop", "Fetch", "Node", "Opaque", "Pointwise", "Reader", "Source", "Stencil"]
+__all__ = [
+    "Array",
+    "Call",
+    "Crop",
+    "Fetch",
+    "Node",
+    "Opaque",
+    "Pointwise",
+    "Reader",
+    "Shared",
+    "Source",
+    "Stencil",
+]
 
 Array = npt.NDArray[Any]
 Fetch = Callable[["Node", Box], Array]
@@ -68,7 +84,15 @@ class Call:
     @property
     def token(self) -> str:
         """Hash of the function's name, chunkmed's version and the settings."""
-        return content_hash(self.name, versions()["chunkmed"], tokenize(dict(self.settings)))
+        # A function that its name does not lead to (a lambda, a closure) is told by its code.
+        code = "" if _is_importable(self.function) else tokenize(self.function)
+        return content_hash(self.name, code, versions()["chunkmed"], tokenize(dict(self.settings)))
+
+
+def _is_importable(function: Any) -> bool:
+    name = getattr(function, "__qualname__", getattr(function, "__name__", ""))
+    module = sys.modules.get(getattr(function, "__module__", None) or "numpy")
+    return getattr(module, name, None) is function
 
 
 class Node(ABC):
@@ -93,6 +117,26 @@ class Node(ABC):
     @abstractmethod
     def label(self) -> str:
         """A few words for ``explain``."""
+
+
+class Shared:
+    """What all tasks of a graph share, on its way to workers: without the graphs of opaque arrays."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __getstate__(self) -> bytes:
+        _travelling.light = True
+        try:
+            return bytes(cloudpickle.dumps(self.value))
+        finally:
+            _travelling.light = False
+
+    def __setstate__(self, state: bytes) -> None:
+        self.value = pickle.loads(state)  # noqa: S301 - written by the client of this graph
+
+
+_travelling = threading.local()
 
 
 class Source(Node):
@@ -132,8 +176,8 @@ class Opaque(Node):
         self.token = content_hash("opaque", name)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The graph stays with the client: tasks get the blocks they need as dask dependencies.
-        return self.__dict__ | {"graph": None}
+        # Tasks get the blocks they need as dask dependencies, not the graph that makes them.
+        return self.__dict__ | ({"graph": None} if getattr(_travelling, "light", False) else {})
 
     def request(self, box: Box) -> tuple[Box | None, ...]:
         """Return nothing: the blocks come from dask."""

@@ -20,7 +20,7 @@ from dask.callbacks import Callback
 from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.budget import return_freed_memory
 from chunkmed.graph.evaluate import evaluate, opaque_keys
-from chunkmed.graph.nodes import Array, Node, Opaque
+from chunkmed.graph.nodes import Array, Node, Opaque, Shared
 from chunkmed.graph.plan import Plan
 from chunkmed.provenance import content_hash
 
@@ -96,7 +96,7 @@ def _windows(boxes: Sequence[Box], size: int) -> Iterator[Sequence[Box]]:
 
 def _compute(work: Work, window: Sequence[Box], workers: int) -> list[tuple[Box, Any]]:
     literal = f"chunkmed-work-{content_hash([node.token for node in work.nodes], id(work))}"
-    graph: dict[Any, Any] = {literal: DataNode(literal, work)}
+    graph: dict[Any, Any] = {literal: DataNode(literal, Shared(work))}
     keys = []
     for number, box in enumerate(window):
         needed = opaque_keys([(node, _fit(box, node)) for node in work.nodes])
@@ -107,7 +107,8 @@ def _compute(work: Work, window: Sequence[Box], workers: int) -> list[tuple[Box,
     return _schedule(graph, keys, workers)
 
 
-def _task(work: Work, box: Box, blocks: Any) -> tuple[Box, Any]:
+def _task(shared: Shared, box: Box, blocks: Any) -> tuple[Box, Any]:
+    work: Work = shared.value
     return_freed_memory()
     arrays = evaluate([(node, _fit(box, node)) for node in work.nodes], blocks)
     return box, work.function(box, arrays)

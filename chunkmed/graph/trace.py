@@ -12,11 +12,11 @@ import itertools
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import dask.array as da
 import numpy as np
-from dask._task_spec import TaskRef
+from dask._task_spec import Alias, TaskRef
 from dask.array import chunk as dask_chunk
 from dask.array.core import _enforce_dtype
 from dask.blockwise import Blockwise, blockwise_token
@@ -93,7 +93,10 @@ def trace(array: Any) -> Node:
 
 def is_elementwise(function: Any) -> bool:
     """Whether a function is on the allow-list."""
-    return isinstance(function, np.ufunc) or any(function is known for known in ELEMENTWISE)
+    if isinstance(function, np.ufunc):
+        # matmul and its kin are ufuncs too, but with a signature: they see whole axes.
+        return function.signature is None
+    return any(function is known for known in ELEMENTWISE)
 
 
 class _Tracer:
@@ -145,17 +148,19 @@ class _Tracer:
         call, dtype = call_parts
         blocks = layer.numblocks
         operands: list[Any] = []
-        chunks: list[Chunks] = []
+        known: list[Traced] = []
         for operand, indices in layer.indices:
             if indices is None:
                 operands.append(operand)
                 continue
             below = self.visit(operand, _aligned(hint, blocks[operand], len(layer.output_indices)))
             operands.append(below.node)
-            chunks.append(below.chunks or ())
+            known.append(below)
         shape = np.broadcast_shapes(*(item.shape for item in operands if isinstance(item, Node)))
         dtype = dtype or self.dtypes.get(name) or _result_dtype(call, operands)
-        out = hint if hint is not None else _widest(chunks, len(shape))
+        # Operands of the result's shape are cut into the result's blocks.
+        same = (item.chunks for item in known if item.node.shape == shape and item.chunks is not None)
+        out = hint if hint is not None else next(same, None)
         return Traced(Pointwise(call, operands, shape, dtype), out)
 
     def _constant(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
@@ -180,7 +185,7 @@ class _Tracer:
         if below.chunks is None:
             return None
         crop = _crop(below, layer)
-        return None if crop is None else Traced(crop, hint)
+        return None if crop is None else Traced(*crop)
 
 
 def _single(names: set[str]) -> str:
@@ -220,13 +225,6 @@ def _aligned(hint: Chunks | None, numblocks: tuple[int, ...], ndim: int) -> Chun
     return tuple(sizes if len(sizes) == count else (1,) for sizes, count in pairs)
 
 
-def _widest(chunks: list[Chunks], ndim: int) -> Chunks | None:
-    full = [item for item in chunks if len(item) == ndim]
-    if len(full) != len(chunks) or not full:
-        return None
-    return tuple(max(axis, key=sum) for axis in zip(*full, strict=True))
-
-
 def _result_dtype(call: Call, operands: list[Any]) -> Any:
     if not all(item.dtype_known for item in operands if isinstance(item, Node)):
         return None
@@ -235,32 +233,42 @@ def _result_dtype(call: Call, operands: list[Any]) -> Any:
         return np.asarray(call(*samples)).dtype
 
 
-def _crop(below: Traced, layer: Mapping[Any, Any]) -> Crop | None:
-    """Rebuild the box of a slicing layer from its tasks; None where they are not one box."""
+def _crop(below: Traced, layer: Mapping[Any, Any]) -> tuple[Crop, Chunks] | None:
+    """Rebuild box and blocks of a slicing layer from its tasks; None where they are not one box."""
     starts = [np.concatenate([[0], np.cumsum(sizes)]) for sizes in below.chunks or ()]
     spans: list[list[tuple[int, int]]] = [[] for _ in starts]
     axes: tuple[int | None, ...] | None = None
-    for task in layer.values():
+    sizes: list[dict[int, int]] = []
+    for key, task in layer.items():
         pieces = _task_pieces(task, starts)
         if pieces is None or (axes is not None and pieces[1] != axes):
             return None
         axes = pieces[1]
+        sizes = sizes or [{} for _ in axes]
+        for axis, index, known in zip(axes, key[1:], sizes, strict=True):
+            known[index] = 1 if axis is None else pieces[0][axis][1] - pieces[0][axis][0]
         for found, span in zip(spans, pieces[0], strict=True):
             found.append(span)
     box = [_joined(found) for found in spans]
     if axes is None or any(span is None for span in box):
         return None
-    return Crop(below.node, tuple(span for span in box if span is not None), axes)
+    crop = Crop(below.node, tuple(span for span in box if span is not None), axes)
+    return crop, tuple(tuple(known[i] for i in range(len(known))) for known in sizes)
 
 
 def _task_pieces(task: Any, starts: Any) -> tuple[list[tuple[int, int]], tuple[int | None, ...]] | None:
     """Return what one getitem task takes, in indices of the whole array."""
+    if isinstance(task, Alias):
+        # dask passes a block on as it is where the slice takes all of it.
+        block = cast("tuple[Any, ...]", task.target)[1:]
+        whole_block = [(int(s[i]), int(s[i + 1])) for s, i in zip(starts, block, strict=True)]
+        return whole_block, tuple(range(len(block)))
     if getattr(task, "func", None) not in (operator.getitem, dask_chunk.getitem):
         return None
     source, index = task.args
     if not isinstance(source, TaskRef) or not isinstance(index, tuple):
         return None
-    block: Any = source.key[1:]  # type: ignore[index]
+    block = cast("tuple[Any, ...]", source.key)[1:]
     spans: list[tuple[int, int]] = []
     axes: list[int | None] = []
     for item in index:

@@ -20,7 +20,7 @@ from dask.highlevelgraph import HighLevelGraph, Layer
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, chunk_boxes, regular_chunks
 from chunkmed.graph.evaluate import evaluate, opaque_keys, walk
-from chunkmed.graph.nodes import Array, Crop, Node, Opaque, Reader, Source
+from chunkmed.graph.nodes import Array, Crop, Node, Opaque, Reader, Shared, Source
 from chunkmed.provenance import content_hash
 
 __all__ = ["BlocksLayer", "Chunks", "compute_block", "from_reader", "natural_block", "natural_chunks", "view"]
@@ -28,8 +28,9 @@ __all__ = ["BlocksLayer", "Chunks", "compute_block", "from_reader", "natural_blo
 Chunks = tuple[tuple[int, ...], ...]
 
 
-def compute_block(node: Node, box: Box, blocks: Mapping[Any, Array] | None = None) -> Array:
+def compute_block(node: Node | Shared, box: Box, blocks: Mapping[Any, Array] | None = None) -> Array:
     """Task: the values of one block."""
+    node = node.value if isinstance(node, Shared) else node
     return np.asarray(evaluate([(node, box)], blocks)[0], order="C")
 
 
@@ -43,7 +44,7 @@ class BlocksLayer(Layer):
     @cached_property
     def _tasks(self) -> dict[Any, Any]:
         literal = f"{self.name}-node"
-        tasks: dict[Any, Any] = {literal: DataNode(literal, self.node)}
+        tasks: dict[Any, Any] = {literal: DataNode(literal, Shared(self.node))}
         for index, box in chunk_boxes(self.chunks):
             key = (self.name, *index)
             blocks = {k: TaskRef(k) for k in opaque_keys([(self.node, box)])}

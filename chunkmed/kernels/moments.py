@@ -53,7 +53,7 @@ class Moments:
     def empty(cls) -> Moments:
         """Return a table without rows."""
         vectors = ("start", "stop", "positions", "weighted")
-        return cls(**{f.name: np.zeros((0, 3) if f.name in vectors else 0) for f in fields(cls)})
+        return cls(**{f.name: np.zeros((0, 3) if f.name in vectors else 0, np.int64) for f in fields(cls)})
 
     @property
     def objects(self) -> Moments:
@@ -80,13 +80,15 @@ def block_moments(
     slices : ndarray of float64, shape (z, 2)
         What one voxel of each slice of the block adds to ``depth`` and to ``height``.
     """
-    ids = np.ascontiguousarray(labels.astype(np.int64 if labels.dtype.itemsize > 4 else np.int32, copy=False))
+    wide = labels.dtype.itemsize > 4 or labels.dtype == np.uint32
+    ids = np.ascontiguousarray(labels.astype(np.int64 if wide else np.int32, copy=False))
     base, top = (int(ids.min()), int(ids.max())) if ids.size else (0, -1)
-    names = np.arange(base, top + 1, dtype=np.int64)
     if top - base > 4 * ids.size + 1024:
         # Numbers far apart: a dense table would be larger than the block.
         names, inverse = np.unique(ids, return_inverse=True)
         ids, base = inverse.reshape(ids.shape).astype(np.int32), 0
+    else:
+        names = np.arange(base, top + 1, dtype=np.int64)
     plain, zero = _plain(values)
     columns = _accumulate(ids, base, len(names), plain, zero, origin, shape, slices)
     used = columns[0] > 0
@@ -134,9 +136,10 @@ def _accumulate(ids, base, n, values, zero, origin, shape, slices):  # type: ign
                 d = np.float64(v) - np.float64(pivot[o])
                 offset[o] += d
                 squares[o] += d * d
-                if v < low[o]:
+                # A value that is no number stays, as it does in NumPy's min and max.
+                if v < low[o] or (v != v and low[o] == low[o]):
                     low[o], low_at[o] = v, row + k
-                if v > high[o]:
+                if v > high[o] or (v != v and high[o] == high[o]):
                     high[o], high_at[o] = v, row + k
                 # z and y only rise, and x alone may fall from row to row.
                 stop[o, 0] = z + 1
@@ -207,11 +210,14 @@ def _bound(function: np.ufunc, column: Array, row: Array, n: int) -> Array:
 
 def _extreme(values: Array, at: Array, row: Array, n: int, *, sign: int) -> tuple[Array, Array]:
     """Return the extreme of each label and where it is; of equals the lowest index."""
-    order = np.lexsort((at, values if sign > 0 else _descending(values), row))
+    order = np.lexsort((at, _rising(values, sign), row))
     first = np.searchsorted(row[order], np.arange(n))
     chosen = order[first]
     return values[chosen], at[chosen]
 
 
-def _descending(values: Array) -> Array:
-    return ~values if values.dtype.kind in "iu" else -values
+def _rising(values: Array, sign: int) -> Array:
+    """Return keys whose lowest is the extreme: NaN before all."""
+    if values.dtype.kind in "iu":
+        return values if sign > 0 else ~values
+    return np.where(np.isnan(values), -np.inf, sign * values)

@@ -162,6 +162,8 @@ def _window(image: Lifted, along: Sequence[int], size: Any, footprint: Any) -> t
         raise InputError("no footprint or filter size provided", kind="no-size", fix="give size=3")
     given = per_axis(size, len(along), "size")
     voxels = mm_to_voxels(given, image, along, "size")
+    if min(voxels) <= 0:
+        raise InputError(f"size = {size}", kind="bad-size", fix="give a positive length")
     pairs = zip(given, voxels, strict=True)
     sizes = [_odd(value) if isinstance(text, str) else int(value) for text, value in pairs]
     if min(sizes) < 1:

@@ -24,8 +24,7 @@ from chunkmed.graph.plan import make_plan
 from chunkmed.graph.run import Work, run
 from chunkmed.graph.scratch import Scratch
 from chunkmed.kernels.components import block_labels, block_slabs, merge, neighbours, seam_pairs
-from chunkmed.store import ArrayWriter, create_array, open_array
-from chunkmed.store.layout import Layout, layout_of
+from chunkmed.store import ArrayWriter, Layout, create_array, layout_of, open_array
 
 __all__ = ["label"]
 
@@ -124,14 +123,15 @@ def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any)
     if 0 in shape:
         raise InputError("an empty image", kind="empty-image", why=f"shape {shape}")
     scratch, layout = Scratch(), layout_of(shape)
-    writer = create_array(scratch.path / "labels", shape, np.int32, scratch=True, layout=layout)
+    commit = scratch.path.name
+    writer, _ = create_array(scratch.path / "labels", shape, np.int32, commit=commit, layout=layout)
     plan = make_plan([image.node], unit=_common(layout, image), sink_bytes=_BYTES_PER_VOXEL)
     seams = _Seams(structure, regular_chunks(shape, plan.block))
     work = Work((image.node,), _LabelBlock(writer, structure, shape))
     for _, (firsts, slabs) in run(work, plan, name="labelling"):
         seams.add(firsts, slabs)
     numbers, counts = _numbers(seams, shape, apart)
-    local = Source(open_array(writer.path, scratch.path.name))
+    local = Source(open_array(writer.path, commit))
     table = numbers.astype(_label_dtype(output, counts))
     node = Lookup(local, regular_chunks(shape, plan.block), seams.offsets, table, scratch)
     return node, counts

@@ -106,7 +106,8 @@ def _shaped(rows: list[Array], request: _Request) -> Any:
     single = request.labels is None or request.index is None or np.ndim(request.index) == 0
     parts = [row[0] if single else row for row in rows]
     if request.axes.time is None:
-        return parts[0]
+        # scipy keeps the shape of the index, whatever its number of axes.
+        return parts[0] if single else parts[0].reshape(np.shape(request.index) + parts[0].shape[1:])
     image = request.like.image
     dim = image.dims[request.axes.time]
     extra = np.ndim(parts[0])

@@ -1,29 +1,28 @@
-"""OME-Zarr stores: the only room that knows zarr."""
+"""OME-Zarr stores that are whole or absent: the only room that knows how they lie on disk."""
 
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
-from chunkmed.store.commit import check_name, staged
-from chunkmed.store.image import (
-    StoredImage,
-    append_history,
-    create_image,
-    is_store,
-    label_names,
-    list_label,
-    open_image,
-)
+from chunkmed.store.commit import Staging, check_name, staged
+from chunkmed.store.image import StoredImage, create_image, is_store, label_names, list_label, open_image
+from chunkmed.store.layout import Layout, layout_of
+from chunkmed.store.manifest import Damage
+from chunkmed.store.verify import verify
 
 __all__ = [
     "ArrayWriter",
+    "Damage",
+    "Layout",
+    "Staging",
     "StoredArray",
     "StoredImage",
-    "append_history",
     "check_name",
     "create_array",
     "create_image",
     "is_store",
     "label_names",
+    "layout_of",
     "list_label",
     "open_array",
     "open_image",
     "staged",
+    "verify",
 ]

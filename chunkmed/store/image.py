@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from chunkmed.coords import coordinates
 from chunkmed.errors import StoreError
 from chunkmed.grid import Grid
 from chunkmed.provenance import versions
-from chunkmed.store import ngff
+from chunkmed.store import files, ngff
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
-from chunkmed.store.commit import check_name, replace_json
+from chunkmed.store.commit import Staging, check_name, repair, writing
+from chunkmed.store.lock import locked
+from chunkmed.store.manifest import MANIFEST, Manifest, checksums
+from chunkmed.store.metadata import coordinate_array, decode_coordinate, group
+from chunkmed.store.sealed import dumps, read_sealed, write_sealed
 
-__all__ = [
-    "StoredImage",
-    "append_history",
-    "create_image",
-    "is_store",
-    "label_names",
-    "list_label",
-    "open_image",
-]
+__all__ = ["StoredImage", "create_image", "is_store", "label_names", "list_label", "open_image"]
+
+IMAGE_PATH = "0/image"
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class StoredImage:
 
 
 def create_image(
-    folder: Path,
+    staging: Staging,
     grid: Grid,
     dtype: Any,
     *,
@@ -56,113 +53,159 @@ def create_image(
     trigger_time_ms: Sequence[Sequence[float]] | None = None,
     label: bool = False,
 ) -> ArrayWriter:
-    """Write everything of an image but its voxels into an empty folder; return the writer."""
+    """Write everything of an image but its voxels; return the writer for those."""
+    with writing(staging.target):
+        return _create(staging, grid, dtype, name, attributes, about, trigger_time_ms, label)
+
+
+def _create(
+    staging: Staging,
+    grid: Grid,
+    dtype: Any,
+    name: str,
+    attributes: Mapping[str, Any],
+    about: Mapping[str, Any],
+    trigger_time_ms: Sequence[Sequence[float]] | None,
+    label: bool,
+) -> ArrayWriter:
     coords = coordinates(grid, trigger_time_ms)
-    extra = " ".join(key for key in coords if key not in grid.dims)
-    own = {"version": versions()["chunkmed"], "commit": secrets.token_hex(16), **about}
-    own["affine"] = grid.affine.tolist()
-    root = zarr.open_group(str(folder), mode="a", zarr_format=3)
-    root.attrs.update({"ome": ngff.multiscales(grid, name, label=label), "chunkmed": own})
-    level = root.create_group("0")
+    described = {**attributes, "coordinates": " ".join(key for key in coords if key not in grid.dims)}
+    writer, meta = create_array(
+        staging.folder / IMAGE_PATH,
+        grid.shape,
+        dtype,
+        commit=staging.fingerprint,
+        dims=grid.dims,
+        attributes=described,
+    )
+    small = {f"{IMAGE_PATH}/zarr.json": meta, "0/zarr.json": dumps(group({}))}
     for key, (dims, values, about_axis) in coords.items():
-        _write_coordinate(level, key, dims, np.asarray(values), about_axis)
-    path = folder / "0" / "image"
-    described = {**attributes, "coordinates": extra}
-    writer = create_array(path, grid.shape, dtype, dims=grid.dims, attributes=described)
-    consolidate(folder)
+        names = [dims] if isinstance(dims, str) else list(dims)
+        axis, chunk, raw = coordinate_array(np.asarray(values), names, about_axis)
+        small |= {f"0/{key}/zarr.json": dumps(axis), f"0/{key}/{chunk}": raw}
+    for path, raw in small.items():
+        files.make_folder((staging.folder / path).parent)
+        files.write(staging.folder / path, [raw])
+    staging.objects |= checksums(small)
+    own = {"version": versions()["chunkmed"], "commit": staging.fingerprint, **about}
+    own["affine"] = grid.affine.tolist()
+    root = group({"ome": ngff.multiscales(grid, name, label=label), "chunkmed": own})
+    write_sealed(staging.folder / "zarr.json", root)
+    consolidate(staging.folder)
     return writer
 
 
-def _write_coordinate(level: Any, name: str, dims: Any, values: Any, about: Mapping[str, Any]) -> None:
-    names = [dims] if isinstance(dims, str) else list(dims)
-    array = level.create_array(
-        name,
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=values.shape or "auto",
-        dimension_names=names or None,
-        attributes=dict(about),
-        compressors=None,
-    )
-    array[...] = values
-
-
 def is_store(path: Path) -> bool:
-    """Whether a path looks like an OME-Zarr store."""
-    return (path / "zarr.json").is_file() or (path / ".zgroup").is_file()
+    """Whether a path looks like an OME-Zarr store, or like what is left of one of ours."""
+    repair(path, path)
+    return (path / "zarr.json").is_file() or (path / ".zgroup").is_file() or (path / MANIFEST).is_file()
 
 
 def open_image(store: Path, label: str | None = None) -> StoredImage:
-    """Return an image of a store.
+    """Return an image of a store, checked: committed, complete, metadata as it was written.
 
     Raises
     ------
     StoreError
-        If there is no such store or label image, or chunkmed did not write it.
+        ``no-store``, ``no-label``, ``not-a-store``, ``uncommitted``, ``incomplete`` (naming what is
+        missing) or ``damaged-metadata``.
     """
     folder = store if label is None else store / "labels" / check_name(label)
-    about, level = _open_group(store, folder, label)
-    image = level["image"]
-    dims = tuple(str(dim) for dim in image.metadata.dimension_names)
-    attributes = {key: value for key, value in dict(image.attrs).items() if key != "coordinates"}
-    coords = {
-        name: (tuple(array.metadata.dimension_names or ()), np.asarray(array[...]), dict(array.attrs))
-        for name, array in level.arrays()
-        if name != "image"
-    }
-    array = open_array(folder / "0" / "image", str(about["commit"]))
-    return StoredImage(array, coords, dims, attributes, about)
-
-
-def _open_group(store: Path, folder: Path, label: str | None) -> tuple[dict[str, Any], Any]:
+    repair(folder, store)
     if not store.exists():
         raise StoreError("no such store", kind="no-store", where=str(store), fix="check the path")
-    if label is not None and not is_store(folder):
+    if label is not None and not folder.is_dir():
         known = ", ".join(label_names(store)) or "none"
         raise StoreError(
             f"no label image {label!r}", kind="no-label", where=str(store), fix=f"it has: {known}"
         )
+    about = _about(folder)
+    manifest = Manifest.read(folder)
+    _check_complete(folder, manifest, str(about["commit"]))
+    return _read_image(folder, manifest, about)
+
+
+def _about(folder: Path) -> dict[str, Any]:
     try:
-        root = zarr.open_group(str(folder), mode="r", zarr_format=3, use_consolidated=False)
-        about: Any = root.attrs["chunkmed"]
-        return dict(about), root["0"]
-    except (KeyError, OSError, ValueError, TypeError) as error:
+        about: dict[str, Any] = read_sealed(folder / "zarr.json")["attributes"]["chunkmed"]
+        about["commit"]
+    except (OSError, KeyError) as error:
+        raise not_ours(folder, error) from error
+    except StoreError as error:
+        # Without our manifest beside it, it is somebody else's store, not a damaged one of ours.
+        if (folder / MANIFEST).is_file():
+            raise
+        raise not_ours(folder, error) from error
+    return about
+
+
+def not_ours(folder: Path, error: Exception) -> StoreError:
+    """Return the error for a folder that chunkmed did not write."""
+    return StoreError(
+        "this is not a store that chunkmed wrote",
+        kind="not-a-store",
+        where=str(folder),
+        why=f"its root group lacks {error}" if isinstance(error, KeyError) else "it has no manifest of ours",
+        fix="convert the DICOM series again",
+    )
+
+
+def _check_complete(folder: Path, manifest: Manifest, commit: str) -> None:
+    if manifest.commit != commit:
         raise StoreError(
-            "this is not a store that chunkmed wrote",
-            kind="not-a-store",
-            where=str(store),
-            why=f"its root group lacks {error}" if isinstance(error, KeyError) else str(error),
-            fix="convert the DICOM series again",
-        ) from error
+            "the metadata of a store is damaged",
+            kind="damaged-metadata",
+            where=str(folder / MANIFEST),
+            why="manifest and root group are of different writes",
+            fix="convert or save again",
+        )
+    missing = list(manifest.missing(folder))
+    if missing:
+        first = ", ".join(f"{item.key} ({item.why})" for item in missing[:5])
+        raise StoreError(
+            "the store is incomplete",
+            kind="incomplete",
+            where=str(folder),
+            why=f"{len(missing)} of {len(manifest.objects)} objects: {first}",
+            fix="convert or save again",
+        )
+
+
+def _read_image(folder: Path, manifest: Manifest, about: dict[str, Any]) -> StoredImage:
+    meta = json.loads(manifest.load(folder, f"{IMAGE_PATH}/zarr.json"))
+    attributes = {key: value for key, value in meta["attributes"].items() if key != "coordinates"}
+    coords = {}
+    for name in sorted({key.split("/")[1] for key in manifest.objects} - {"image", "zarr.json"}):
+        axis = json.loads(manifest.load(folder, f"0/{name}/zarr.json"))
+        (chunk,) = [key for key in manifest.objects if key.startswith(f"0/{name}/c")]
+        values = decode_coordinate(axis, manifest.load(folder, chunk))
+        coords[name] = (tuple(axis.get("dimension_names") or ()), values, axis["attributes"])
+    array = open_array(folder / IMAGE_PATH, str(about["commit"]))
+    return StoredImage(array, coords, tuple(meta["dimension_names"]), attributes, about)
 
 
 def label_names(store: Path) -> list[str]:
-    """Return the names of the label images of a store."""
-    listing = store / "labels" / "zarr.json"
-    if not listing.is_file():
+    """Return the names of the committed label images of a store."""
+    try:
+        entries = sorted(os.scandir(store / "labels"), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    names: list[str] = json.loads(listing.read_text())["attributes"]["ome"]["labels"]
-    return names
+    final = [entry for entry in entries if _is_final(entry.name)]
+    return [entry.name for entry in final if (Path(entry.path) / MANIFEST).is_file()]
 
 
-def list_label(store: Path, name: str) -> None:
-    """Name a label image in the listing: the last step of saving it."""
-    names = sorted({*label_names(store), check_name(name)})
-    group = {
-        "zarr_format": 3,
-        "node_type": "group",
-        "attributes": {"ome": ngff.labels_metadata(names)},
-    }
-    replace_json(store / "labels" / "zarr.json", json.dumps(group, indent=2))
-    consolidate(store)
+def _is_final(name: str) -> bool:
+    return ".partial-" not in name and ".replaced-" not in name
 
 
-def append_history(store: Path, record: Mapping[str, Any]) -> None:
-    """Add one record to the history of a store."""
-    path = store / "zarr.json"
-    group = json.loads(path.read_text())
-    group["attributes"]["chunkmed"].setdefault("history", []).append(dict(record))
-    replace_json(path, json.dumps(group, indent=2))
+def list_label(store: Path, record: Mapping[str, Any]) -> None:
+    """Name the label images in the listing and add to the history: the last step of saving one."""
+    with writing(store), locked(store):
+        names = label_names(store)
+        write_sealed(store / "labels" / "zarr.json", group({"ome": ngff.labels_metadata(names)}))
+        root = read_sealed(store / "zarr.json")
+        root["attributes"]["chunkmed"].setdefault("history", []).append(dict(record))
+        _consolidate(store, root)
 
 
 def consolidate(store: Path) -> None:
@@ -171,13 +214,25 @@ def consolidate(store: Path) -> None:
     xarray warns about stores without it. chunkmed itself reads the nodes' own metadata, so that a
     listing that lags behind after a crash misleads nobody.
     """
-    root = json.loads((store / "zarr.json").read_text())
-    root.pop("consolidated_metadata", None)
-    nodes: dict[str, Any] = {}
-    for path in sorted(store.rglob("zarr.json")):
-        name = path.parent.relative_to(store).as_posix()
-        if name != "." and ".partial-" not in name:
-            nodes[name] = json.loads(path.read_text())
-            nodes[name].pop("consolidated_metadata", None)
+    _consolidate(store, read_sealed(store / "zarr.json"))
+
+
+def _consolidate(store: Path, root: dict[str, Any]) -> None:
+    nodes = {name: bare(path) for name, path in nodes_below(store)}
     root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": nodes}
-    replace_json(store / "zarr.json", json.dumps(root, indent=2))
+    write_sealed(store / "zarr.json", root)
+
+
+def nodes_below(store: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the path of every node below the root, and its metadata file."""
+    for path in sorted(store.rglob("zarr.json")):
+        parts = path.parent.relative_to(store).parts
+        if parts and all(_is_final(part) for part in parts):
+            yield "/".join(parts), path
+
+
+def bare(path: Path) -> dict[str, Any]:
+    """Return the metadata of a node without copies of others."""
+    node: dict[str, Any] = json.loads(path.read_bytes())
+    node.pop("consolidated_metadata", None)
+    return node

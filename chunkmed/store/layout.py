@@ -1,4 +1,4 @@
-"""Inner chunks, shards and codecs of stored arrays.
+"""Inner chunks and shards of stored arrays.
 
 A shard is the unit of writing (one task owns whole shards), an inner chunk the unit of reading. A
 decoded shard stays below 16 MiB, so that memory is flat in z and a 4D series is a few hundred files.
@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from zarr.codecs import BloscCodec, Crc32cCodec
-
-__all__ = ["Layout", "compressors", "layout_of"]
+__all__ = ["Layout", "layout_of"]
 
 _INNER = {"z": 32, "y": 128, "x": 128}
 _SHARD = {"z": 64, "y": 256, "x": 256}
@@ -43,10 +40,3 @@ def layout_of(shape: Sequence[int]) -> Layout:
     sizes = zip(shape[leading:], inner[leading:], wanted, strict=True)
     shard = [1] * leading + [min(w // i * i, -(-n // i) * i) for n, i, w in sizes]
     return Layout(tuple(max(1, n) for n in inner), tuple(max(1, n) for n in shard))
-
-
-def compressors(*, fast: bool = False) -> tuple[Any, ...]:
-    """Return blosc followed by crc32c: a flipped bit raises instead of reading as wrong data."""
-    shuffle: Any = "bitshuffle"
-    name: Any = "lz4" if fast else "zstd"
-    return BloscCodec(cname=name, clevel=1, shuffle=shuffle), Crc32cCodec()

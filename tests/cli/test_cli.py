@@ -106,6 +106,21 @@ def test_recipe_commands():
     assert "no errors" in chunkmed("recipe", "check", "ejection-fraction").stdout
 
 
+def test_verify(study, tmp_path):
+    assert chunkmed("run", "threshold-objects", study / "a", tmp_path / "out").returncode == 0
+    store = tmp_path / "out" / "image.zarr"
+    whole = chunkmed("verify", store)
+    assert whole.returncode == 0 and "whole; label images: objects" in whole.stdout
+    shard = next(path for path in store.rglob("c/*/*/*/*") if path.is_file())
+    raw = bytearray(shard.read_bytes())
+    raw[len(raw) // 2] ^= 4
+    shard.write_bytes(raw)
+    damaged = chunkmed("verify", store)
+    refused(damaged, 1, "1 objects are damaged")
+    assert shard.relative_to(store).as_posix() in damaged.stdout
+    refused(chunkmed("verify", tmp_path / "nothing"), 1, "no such store")
+
+
 def test_debug_shows_the_traceback(tmp_path):
     done = chunkmed("--debug", "run", "threshold-objects", tmp_path / "nothing", tmp_path / "out")
     assert done.returncode == 1

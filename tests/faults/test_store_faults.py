@@ -1,0 +1,166 @@
+"""A store is whole or absent: killed, failed, damaged, raced."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chunkmed as cm
+from chunkmed import store as rooms
+from chunkmed.errors import StoreError
+from chunkmed.store import commit, files
+from chunkmed.store.lock import locked
+
+_SPEC = importlib.util.spec_from_file_location("campaigns", Path(__file__).with_name("campaigns.py"))
+campaigns = sys.modules.setdefault("campaigns", importlib.util.module_from_spec(_SPEC))
+_SPEC.loader.exec_module(campaigns)
+
+
+@pytest.fixture(autouse=True)
+def _small():
+    with campaigns.small_shards():
+        yield
+
+
+@pytest.mark.parametrize("scenario", sorted(campaigns.SCENARIOS))
+def test_kill_before_and_after_every_operation(scenario):
+    assert campaigns.kill_campaign(scenario) > 40
+
+
+@pytest.mark.parametrize("scenario", ["overwrite", "label again"])
+def test_kill_where_folders_cannot_be_exchanged(scenario, monkeypatch):
+    monkeypatch.setattr(files, "exchange", lambda first, second: False)
+    assert campaigns.kill_campaign(scenario) > 40
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+@pytest.mark.parametrize("scenario", sorted(campaigns.SCENARIOS))
+def test_every_operation_fails_once(scenario, shift):
+    numbers = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT]
+    assert campaigns.error_campaign(scenario, numbers[shift:] + numbers[:shift]) > 20
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damage_is_never_silent(seed):
+    found = campaigns.damage_campaign(250, seed)
+    assert found["verify"] + found["unchanged"] == 250
+    assert found["verify"] > 200
+
+
+def test_the_guards_are_what_finds_damage(tmp_path, monkeypatch):
+    """With the seal not looked at, a swapped shard reads as wrong data: the test can fail."""
+    path = tmp_path / "image.zarr"
+    campaigns.write_image(path, 2)
+    first, second = (path / "0/image/c/0/0/0/0"), (path / "0/image/c/0/1/0/0")
+    a, b = first.read_bytes(), second.read_bytes()
+    # Equal lengths, so that the manifest's sizes do not tell.
+    size = max(len(a), len(b))
+    if len(a) != len(b):
+        pytest.skip(f"the two shards differ in length ({size}): nothing to show")
+    first.write_bytes(b)
+    second.write_bytes(a)
+    assert campaigns.seen(path, None) is None
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    path = tmp_path / "image.zarr"
+    with locked(path), pytest.raises(StoreError) as refused:
+        campaigns.write_image(path, 1)
+    assert refused.value.kind == "locked"
+    campaigns.write_image(path, 1)
+    assert not (tmp_path / "image.zarr.lock").exists()
+
+
+def test_a_second_process_is_refused(tmp_path):
+    path, seen = tmp_path / "image.zarr", []
+    campaigns.write_image(path, 1)
+
+    def second() -> None:
+        try:
+            campaigns.write_label(path, 1)
+        except StoreError as error:
+            os._exit(7 if error.kind == "locked" else 8)
+
+    def watcher(when, name, where) -> None:
+        if not seen:
+            seen.append(os.WEXITSTATUS(campaigns.in_child(second)))
+
+    with files.watch(watcher):
+        # The first operation comes before the lock is taken; look from the second on.
+        seen.append(None)
+        calls = iter(range(10**6))
+
+        def later(*words) -> None:
+            if next(calls) == 20:
+                seen[0] = os.WEXITSTATUS(campaigns.in_child(second))
+
+        with files.watch(later):
+            campaigns.write_image(path, 2)
+    assert seen == [7]
+    assert np.array_equal(campaigns.seen(path, None), campaigns.expected(2, None))
+
+
+def test_a_resumed_write_skips_what_is_done(tmp_path):
+    path, reads = tmp_path / "image.zarr", []
+
+    def action() -> None:
+        with files.watch(campaigns.killer_after_blocks(1)):
+            campaigns.write_image(path, 2)
+
+    assert os.WIFSIGNALED(campaigns.in_child(action))
+    original = campaigns.Reader.read
+    campaigns.Reader.read = lambda self, box: reads.append(box) or original(self, box)
+    try:
+        campaigns.write_image(path, 2)
+    finally:
+        campaigns.Reader.read = original
+    # Two blocks, one of them done.
+    assert len(reads) == 1
+    assert rooms.verify(path) == []
+
+
+def test_an_uncommitted_or_incomplete_store_is_refused(tmp_path):
+    path = tmp_path / "image.zarr"
+    campaigns.write_image(path, 1)
+    (path / "0/image/c/0/1/0/0").unlink()
+    with pytest.raises(StoreError, match="c/0/1/0/0") as refused:
+        cm.open(path)
+    assert refused.value.kind == "incomplete"
+    (path / "manifest.json").unlink()
+    with pytest.raises(StoreError) as refused:
+        cm.open(path)
+    assert refused.value.kind == "uncommitted"
+
+
+def test_a_shard_that_vanishes_after_opening_raises_in_plain_dask(tmp_path):
+    path = tmp_path / "image.zarr"
+    campaigns.write_image(path, 1)
+    image = cm.open(path)
+    (path / "0/image/c/0/1/0/0").unlink()
+    for scheduler in ("synchronous", "threads", "processes"):
+        with pytest.raises(StoreError) as refused:
+            (image.data + 1).sum().compute(scheduler=scheduler)
+        assert refused.value.kind == "missing-shard"
+
+
+def test_power_loss_after_the_ledger(tmp_path):
+    """The ledger may know of shards whose bytes never reached the disk: they are written again."""
+    path = tmp_path / "image.zarr"
+
+    def action() -> None:
+        with files.watch(campaigns.killer_after_blocks(2)):
+            campaigns.write_image(path, 2)
+
+    campaigns.in_child(action)
+    (draft,) = [p for p in tmp_path.iterdir() if commit._PARTIAL in p.name and p.is_dir()]
+    for shard in list(draft.rglob("c/*/*/*/*"))[::2]:
+        shard.write_bytes(bytes(len(shard.read_bytes())))
+    campaigns.write_image(path, 2)
+    assert np.array_equal(campaigns.seen(path, None), campaigns.expected(2, None))
+    assert rooms.verify(path) == []

@@ -1,0 +1,74 @@
+"""Importing chunkmed must not wait for what only some functions need."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import chunkmed
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = (
+    "numba",
+    "matplotlib",
+    "pydicom",
+    "distributed",
+    "zarr",
+    "xarray",
+    "dask.array",
+    "scipy",
+    "hypothesis",
+)
+
+
+def imported(code):
+    """Return the modules that are there after running code in a fresh process."""
+    code += "\nimport sys\nprint()\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import chunkmed",
+        "import chunkmed; dir(chunkmed); chunkmed.__version__",
+        "import chunkmed.cli",
+        "from chunkmed.cli import cli; cli.main(['--help'], standalone_mode=False)",
+        "import chunkmed.errors, chunkmed.units, chunkmed.provenance",
+    ],
+    ids=["chunkmed", "dir", "cli", "help", "foundations"],
+)
+def test_light(code):
+    assert not set(HEAVY) & imported(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["import chunkmed.ndimage", "import chunkmed as cm; cm.measure; cm.open; cm.follow"]
+)
+def test_work_needs_no_pictures_and_no_cluster(code):
+    assert not {"matplotlib", "distributed", "hypothesis", "pytest"} & imported(code)
+
+
+def test_public_names():
+    assert len(chunkmed.__all__) <= 20
+    assert chunkmed.__all__ == sorted(chunkmed.__all__) == dir(chunkmed)
+    for name in chunkmed.__all__:
+        assert getattr(chunkmed, name) is not None
+    assert callable(chunkmed.measure) and callable(chunkmed.follow)
+    with pytest.raises(AttributeError, match="no attribute 'measured'"):
+        chunkmed.measured  # noqa: B018
+
+
+def test_a_submodule_does_not_hide_a_function():
+    code = "import chunkmed.explanation, chunkmed.measures, chunkmed.tracking, chunkmed as cm\n"
+    code += "assert callable(cm.measure) and callable(cm.explain) and callable(cm.follow)"
+    assert "chunkmed.measures" in imported(code)
