@@ -120,10 +120,13 @@ class _Ellipsoid:
     def read(self, box: Box) -> Array:
         """Return the mask of a box."""
         cuts = [part[start:stop] for part, (start, stop) in zip(self.parts, box, strict=True)]
-        total: Array = np.zeros((1,) * len(cuts))
-        for axis, cut in enumerate(cuts):
-            total = total + cut.reshape([-1 if i == axis else 1 for i in range(len(cuts))])
-        return total <= 1
+        out = np.empty([len(cut) for cut in cuts], dtype=bool)
+        *leading, last = cuts
+        # Row by row: the sums are eight times the size of the mask.
+        for index in np.ndindex(*out.shape[:-1]):
+            rest = sum(cut[i] for cut, i in zip(leading, index, strict=True))
+            out[index] = last + rest <= 1
+        return out
 
 
 def _steps_from(image: xr.DataArray, axis: str, index: int, mm: bool, spacing_mm: float) -> Array:

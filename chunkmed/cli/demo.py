@@ -17,7 +17,7 @@ from chunkmed.errors import ChunkmedError, StoreError
 __all__ = ["command"]
 
 _MARK = ".chunkmed-demo"
-_MEMORY = "512 MB"
+_MEMORY = "640 MB"
 
 
 @click.command()

@@ -79,7 +79,8 @@ def _workspace(node: Node, box: Box) -> int:
         widest = max(node.dtype.itemsize, *(item.dtype.itemsize for item in node.inputs))
         return int(grown * widest * node.workspace)
     if isinstance(node, Source):
-        return math.prod(node.reader.chunks) * node.dtype.itemsize
+        # Readers decode piece by piece; one that makes its values has no pieces.
+        return min(math.prod(node.reader.chunks), box_size(box)) * node.dtype.itemsize
     return 0
 
 

@@ -20,7 +20,8 @@ _KEY = "checksum"
 
 def dumps(content: Any) -> bytes:
     """Return JSON in the one form in which the store writes it."""
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True, default=_plain)
+    # Without indent, which the C encoder does not know: a manifest has an entry for every shard.
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=_plain)
     return f"{text}\n".encode()
 
 

@@ -5,6 +5,7 @@ Long form: ``python tests/faults/campaigns.py kill 10000`` and ``... damage 1000
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -313,18 +314,23 @@ def restore(path: Path, whole: dict[str, bytes], after: dict[str, bytes]) -> Non
             (path / key).write_bytes(raw)
 
 
-def main(kind: str, count: int) -> None:
+def main(kind: str, *words: str) -> None:
     with small_shards():
-        if kind == "kill":
-            done, scenario = 0, 0
-            names = list(SCENARIOS)
-            while done < count:
-                done += kill_campaign(names[scenario % len(names)])
-                scenario += 1
+        if kind == "scenario":
+            if "no-exchange" in words:
+                files.exchange = lambda first, second: False
+            sys.stdout.write(f"{kill_campaign(words[0])}\n")
+        elif kind == "errors":
+            sys.stdout.write(f"{error_campaign(words[0], [int(word) for word in words[1:]])}\n")
+        elif kind == "kill":
+            done, names = 0, itertools.cycle(SCENARIOS)
+            while done < int(words[0]):
+                done += kill_campaign(next(names))
                 sys.stdout.write(f"{done} kills, 0 silent, 0 old data lost\n")
+                sys.stdout.flush()
         else:
-            sys.stdout.write(f"{damage_campaign(count, seed=1)}\n")
+            sys.stdout.write(f"{damage_campaign(int(words[0]), seed=1)}\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import tomllib
 
@@ -69,6 +70,11 @@ def test_schema_accepts_what_the_loader_accepts_and_refuses_misspelt_keys():
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(good, json_schema())
     assert json.loads(json.dumps(json_schema())) == json_schema()
+
+
+def test_the_published_schema_is_the_one_of_the_code():
+    published = importlib.resources.files("chunkmed.recipe") / "recipe.schema.json"
+    assert json.loads(published.read_text()) == json_schema()
 
 
 def test_pipeline_equals_scipy():
