@@ -142,7 +142,9 @@ def _write(
 ) -> None:
     dtype = np.dtype(np.uint8) if label and node.dtype == bool else node.dtype
     # Everything that decides the bytes of the node: a write with the same fingerprint resumes.
-    parts = (node.token, repr(grid), str(dtype), name, attributes, about, provenance.versions()["chunkmed"])
+    times = None if trigger_time_ms is None else np.asarray(trigger_time_ms).tolist()
+    version = provenance.versions()["chunkmed"]
+    parts = (node.token, repr(grid), times, str(dtype), name, attributes, about, version)
     fingerprint = provenance.content_hash(*parts)
     root = target.parents[1] if label else target
     with store.staged(target, fingerprint, store=root, overwrite=overwrite) as staging:
@@ -160,11 +162,11 @@ def _write(
         plan = make_plan([node], unit=writer.layout.shard, sink_bytes=2.5 * dtype.itemsize)
         todo = [box for box in plan.boxes if not staging.has(_object_keys(writer, box))]
         for _, written in run(Work((node,), _Write(writer)), plan, name=f"writing {target.name}", boxes=todo):
-            staging.record({f"0/image/{key}": value for key, value in written.items()})
+            staging.record({f"{store.IMAGE_PATH}/{key}": value for key, value in written.items()})
 
 
 def _object_keys(writer: store.ArrayWriter, box: Box) -> Iterator[str]:
-    return (f"0/image/{key}" for key in writer.keys(box))
+    return (f"{store.IMAGE_PATH}/{key}" for key in writer.keys(box))
 
 
 def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open

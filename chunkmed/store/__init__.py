@@ -2,12 +2,21 @@
 
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
 from chunkmed.store.commit import Staging, check_name, staged
-from chunkmed.store.image import StoredImage, create_image, is_store, label_names, list_label, open_image
+from chunkmed.store.image import (
+    IMAGE_PATH,
+    StoredImage,
+    create_image,
+    is_store,
+    label_names,
+    list_label,
+    open_image,
+)
 from chunkmed.store.layout import Layout, layout_of
 from chunkmed.store.manifest import Damage
 from chunkmed.store.verify import verify
 
 __all__ = [
+    "IMAGE_PATH",
     "ArrayWriter",
     "Damage",
     "Layout",

@@ -22,7 +22,7 @@ from chunkmed.store import files
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import MANIFEST, Manifest, Objects, file_checksum
 
-__all__ = ["Staging", "check_name", "repair", "staged", "writing"]
+__all__ = ["Staging", "check_name", "is_final", "repair", "staged", "writing"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _PARTIAL = ".partial-"
@@ -192,9 +192,14 @@ def _lines(ledger: Path) -> Iterator[str]:
             yield line.decode()
 
 
+def is_final(name: str) -> bool:
+    """Whether a name is not one of those that unfinished and replaced nodes have."""
+    return _PARTIAL not in name and _OLD not in name
+
+
 def check_name(name: str) -> str:
     """Return a name that is safe as one path element, or refuse it."""
-    if _NAME.fullmatch(name) is None or any(m in name for m in (_PARTIAL, _OLD)) or name.endswith(".lock"):
+    if _NAME.fullmatch(name) is None or not is_final(name) or name.endswith(".lock"):
         raise InputError(
             f"{name!r} cannot be the name of a label image",
             kind="bad-name",

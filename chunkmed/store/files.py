@@ -69,10 +69,11 @@ def make_folder(path: Path, below: Path | None = None) -> None:
 def write(path: Path, pieces: Sequence[bytes], *, sync: bool = False) -> None:
     """Write a file whole: under another name first, then in its place."""
     draft = path.with_name(f"{path.name}.draft")
-    with _operation("write", path), draft.open("wb", buffering=0) as file:
-        # One call for all pieces; short writes (a signal, a full disk) are finished piece by piece.
-        file.write(b"".join(pieces))
+    # Buffered: an unbuffered write may take only a part, on a disk that is nearly full, and not say so.
+    with _operation("write", path), draft.open("wb") as file:
+        file.writelines(pieces)
         if sync:
+            file.flush()
             os.fsync(file.fileno())
     with _operation("rename", path):
         draft.replace(path)
@@ -80,7 +81,7 @@ def write(path: Path, pieces: Sequence[bytes], *, sync: bool = False) -> None:
 
 def append(path: Path, line: bytes) -> None:
     """Add a line to a file."""
-    with _operation("append", path), path.open("ab", buffering=0) as file:
+    with _operation("append", path), path.open("ab") as file:
         file.write(line)
 
 

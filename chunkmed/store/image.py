@@ -17,13 +17,13 @@ from chunkmed.grid import Grid
 from chunkmed.provenance import versions
 from chunkmed.store import files, ngff
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
-from chunkmed.store.commit import Staging, check_name, repair, writing
+from chunkmed.store.commit import Staging, check_name, is_final, repair, writing
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import MANIFEST, Manifest, checksums
 from chunkmed.store.metadata import coordinate_array, decode_coordinate, group
-from chunkmed.store.sealed import dumps, read_sealed, write_sealed
+from chunkmed.store.sealed import damaged_metadata, dumps, read_sealed, write_sealed
 
-__all__ = ["StoredImage", "create_image", "is_store", "label_names", "list_label", "open_image"]
+__all__ = ["IMAGE_PATH", "StoredImage", "create_image", "is_store", "label_names", "list_label", "open_image"]
 
 IMAGE_PATH = "0/image"
 
@@ -55,44 +55,31 @@ def create_image(
 ) -> ArrayWriter:
     """Write everything of an image but its voxels; return the writer for those."""
     with writing(staging.target):
-        return _create(staging, grid, dtype, name, attributes, about, trigger_time_ms, label)
-
-
-def _create(
-    staging: Staging,
-    grid: Grid,
-    dtype: Any,
-    name: str,
-    attributes: Mapping[str, Any],
-    about: Mapping[str, Any],
-    trigger_time_ms: Sequence[Sequence[float]] | None,
-    label: bool,
-) -> ArrayWriter:
-    coords = coordinates(grid, trigger_time_ms)
-    described = {**attributes, "coordinates": " ".join(key for key in coords if key not in grid.dims)}
-    writer, meta = create_array(
-        staging.folder / IMAGE_PATH,
-        grid.shape,
-        dtype,
-        commit=staging.fingerprint,
-        dims=grid.dims,
-        attributes=described,
-    )
-    small = {f"{IMAGE_PATH}/zarr.json": meta, "0/zarr.json": dumps(group({}))}
-    for key, (dims, values, about_axis) in coords.items():
-        names = [dims] if isinstance(dims, str) else list(dims)
-        axis, chunk, raw = coordinate_array(np.asarray(values), names, about_axis)
-        small |= {f"0/{key}/zarr.json": dumps(axis), f"0/{key}/{chunk}": raw}
-    for path, raw in small.items():
-        files.make_folder((staging.folder / path).parent)
-        files.write(staging.folder / path, [raw])
-    staging.objects |= checksums(small)
-    own = {"version": versions()["chunkmed"], "commit": staging.fingerprint, **about}
-    own["affine"] = grid.affine.tolist()
-    root = group({"ome": ngff.multiscales(grid, name, label=label), "chunkmed": own})
-    write_sealed(staging.folder / "zarr.json", root)
-    consolidate(staging.folder)
-    return writer
+        coords = coordinates(grid, trigger_time_ms)
+        described = {**attributes, "coordinates": " ".join(key for key in coords if key not in grid.dims)}
+        writer, meta = create_array(
+            staging.folder / IMAGE_PATH,
+            grid.shape,
+            dtype,
+            commit=staging.fingerprint,
+            dims=grid.dims,
+            attributes=described,
+        )
+        small = {f"{IMAGE_PATH}/zarr.json": meta, "0/zarr.json": dumps(group({}))}
+        for key, (dims, values, about_axis) in coords.items():
+            names = [dims] if isinstance(dims, str) else list(dims)
+            axis, chunk, raw = coordinate_array(np.asarray(values), names, about_axis)
+            small |= {f"0/{key}/zarr.json": dumps(axis), f"0/{key}/{chunk}": raw}
+        for path, raw in small.items():
+            files.make_folder((staging.folder / path).parent)
+            files.write(staging.folder / path, [raw])
+        staging.objects |= checksums(small)
+        own = {"version": versions()["chunkmed"], "commit": staging.fingerprint, **about}
+        own["affine"] = grid.affine.tolist()
+        root = group({"ome": ngff.multiscales(grid, name, label=label), "chunkmed": own})
+        write_sealed(staging.folder / "zarr.json", root)
+        consolidate(staging.folder)
+        return writer
 
 
 def is_store(path: Path) -> bool:
@@ -152,13 +139,7 @@ def not_ours(folder: Path, error: Exception) -> StoreError:
 
 def _check_complete(folder: Path, manifest: Manifest, commit: str) -> None:
     if manifest.commit != commit:
-        raise StoreError(
-            "the metadata of a store is damaged",
-            kind="damaged-metadata",
-            where=str(folder / MANIFEST),
-            why="manifest and root group are of different writes",
-            fix="convert or save again",
-        )
+        raise damaged_metadata(folder / MANIFEST, "manifest and root group are of different writes")
     missing = list(manifest.missing(folder))
     if missing:
         first = ", ".join(f"{item.key} ({item.why})" for item in missing[:5])
@@ -190,12 +171,8 @@ def label_names(store: Path) -> list[str]:
         entries = sorted(os.scandir(store / "labels"), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    final = [entry for entry in entries if _is_final(entry.name)]
+    final = [entry for entry in entries if is_final(entry.name)]
     return [entry.name for entry in final if (Path(entry.path) / MANIFEST).is_file()]
-
-
-def _is_final(name: str) -> bool:
-    return ".partial-" not in name and ".replaced-" not in name
 
 
 def list_label(store: Path, record: Mapping[str, Any]) -> None:
@@ -227,7 +204,7 @@ def nodes_below(store: Path) -> Iterator[tuple[str, Path]]:
     """Yield the path of every node below the root, and its metadata file."""
     for path in sorted(store.rglob("zarr.json")):
         parts = path.parent.relative_to(store).parts
-        if parts and all(_is_final(part) for part in parts):
+        if parts and all(is_final(part) for part in parts):
             yield "/".join(parts), path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import google_crc32c
 
 from chunkmed.errors import StoreError
-from chunkmed.store.sealed import read_sealed, write_sealed
+from chunkmed.store.sealed import damaged_metadata, read_sealed, write_sealed
 
 __all__ = ["MANIFEST", "Damage", "Manifest", "Objects", "file_checksum"]
 
@@ -63,13 +63,7 @@ class Manifest:
             return cls(str(content["commit"]), objects)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # Intact in itself, but another file's content.
-            raise StoreError(
-                "the metadata of a store is damaged",
-                kind="damaged-metadata",
-                where=str(folder / MANIFEST),
-                why="it is no manifest",
-                fix="convert or save again",
-            ) from error
+            raise damaged_metadata(folder / MANIFEST, "it is no manifest") from error
 
     def missing(self, folder: Path) -> Iterator[Damage]:
         """Yield the objects that are absent or of another length: no object is read."""
@@ -94,13 +88,7 @@ class Manifest:
         """Return a small object, checked."""
         raw = (folder / key).read_bytes() if _size(folder / key) is not None else b""
         if self.objects.get(key) != (len(raw), google_crc32c.value(raw)):
-            raise StoreError(
-                "the metadata of a store is damaged",
-                kind="damaged-metadata",
-                where=str(folder / key),
-                why="it does not match the manifest",
-                fix="convert or save again",
-            )
+            raise damaged_metadata(folder / key, "it does not match the manifest")
         return raw
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from chunkmed.errors import InputError, StoreError
 from chunkmed.store import files
 
-__all__ = ["dumps", "read_sealed", "sealed_bytes", "write_sealed"]
+__all__ = ["damaged_metadata", "dumps", "read_sealed", "sealed_bytes", "write_sealed"]
 
 _KEY = "checksum"
 
@@ -79,11 +79,16 @@ def read_sealed(path: Path) -> dict[str, Any]:
     except (ValueError, AttributeError, TypeError, RecursionError):
         intact = False
     if not intact:
-        raise StoreError(
-            "the metadata of a store is damaged",
-            kind="damaged-metadata",
-            where=str(path),
-            why="it does not match its checksum",
-            fix="convert or save again",
-        )
+        raise damaged_metadata(path, "it does not match its checksum")
     return dict(content)
+
+
+def damaged_metadata(path: Path, why: str) -> StoreError:
+    """Return the error for metadata that is not what was written."""
+    return StoreError(
+        "the metadata of a store is damaged",
+        kind="damaged-metadata",
+        where=str(path),
+        why=why,
+        fix="convert or save again",
+    )
