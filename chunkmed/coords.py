@@ -20,7 +20,17 @@ import xarray as xr
 from chunkmed.errors import InputError
 from chunkmed.grid import Grid, Matrix
 
-__all__ = ["SPACE", "attach", "canonical", "coordinates", "grid_of", "has_grid", "spacing_of", "time_dim_of"]
+__all__ = [
+    "SPACE",
+    "attach",
+    "canonical",
+    "check_grid",
+    "coordinates",
+    "grid_of",
+    "has_grid",
+    "spacing_of",
+    "time_dim_of",
+]
 
 SPACE = ("z", "y", "x")
 _NOT_TIME_UNITS = {"b": "s/mm2", "echo": "ms"}
@@ -125,6 +135,29 @@ def grid_of(image: xr.DataArray) -> Grid:
         thickness_mm=None if thickness is None else float(thickness),
         frame_key=str(about["frame_key"]),
     )
+
+
+def check_grid(image: xr.DataArray, other: xr.DataArray, name: str = "the other image") -> None:
+    """Refuse two images that do not lie on the same grid, where both have one.
+
+    Raises
+    ------
+    InputError
+        ``other-grid``.
+    """
+    if not (has_grid(image) and has_grid(other)):
+        return
+    mine, theirs = grid_of(image), grid_of(other)
+    both_timed = time_dim_of(image) is not None and time_dim_of(other) is not None
+    first = 0 if both_timed else 1
+    same = mine.fingerprint == theirs.fingerprint and mine.shape[first:] == theirs.shape[first:]
+    if not same or any(np.any(image.coords[a].values != other.coords[a].values) for a in SPACE):
+        raise InputError(
+            f"the image does not lie on the grid of {name}",
+            kind="other-grid",
+            why=f"{mine.shape}, steps {mine.spacing_mm}; against {theirs.shape}, steps {theirs.spacing_mm}",
+            fix="resample one of them",
+        )
 
 
 def spacing_of(image: xr.DataArray, *, uniform: bool = False) -> dict[str, float]:

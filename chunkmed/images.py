@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,14 @@ import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import dicom, provenance, store
-from chunkmed.coords import SPACE, attach, grid_of, time_dim_of
+from chunkmed.coords import SPACE, attach, check_grid, grid_of
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.lift import lift
-from chunkmed.graph.nodes import Array, Node, Source
-from chunkmed.graph.plan import make_plan
-from chunkmed.graph.run import Work, run
+from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.views import view
 from chunkmed.grid import Grid
+from chunkmed.writing import write_image
 
 __all__ = ["StackReader", "convert", "imread", "open", "open_labels", "save", "volread"]
 
@@ -43,22 +42,13 @@ class StackReader:
         return self.stack.read(box)
 
 
-class _Write:
-    """Task: write one block of whole shards, return what was written."""
-
-    def __init__(self, writer: store.ArrayWriter) -> None:
-        self.writer = writer
-
-    def __call__(self, box: Box, arrays: Sequence[Array]) -> dict[str, tuple[int, int]]:
-        return self.writer.write(box, arrays[0])
-
-
 def convert(
     source: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
     store_path: PathLike,
     *,
     series: str | int | None = None,
     overwrite: bool = False,
+    pyramid: bool = True,
 ) -> xr.DataArray:
     """Convert one DICOM series to an OME-Zarr store, slab by slab, and return the image.
 
@@ -72,6 +62,8 @@ def convert(
         Which series, where there are several: a selector of ``print(chunkmed.scan(source))``.
     overwrite : bool, default False
         Replace an existing store.
+    pyramid : bool, default True
+        Write coarser levels too, for viewers.
 
     Returns
     -------
@@ -90,22 +82,22 @@ def convert(
     for text in stack.warnings:
         warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
     try:
-        _write_stack(stack, target, overwrite)
+        _write_stack(stack, target, overwrite, pyramid)
     except SourceError as error:
         if error.kind != "value-overflow":
             raise
-        _write_stack(stack.widened(), target, overwrite)
+        _write_stack(stack.widened(), target, overwrite, pyramid)
     return open(target)
 
 
-def _write_stack(stack: dicom.Stack, target: Path, overwrite: bool) -> None:
+def _write_stack(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: bool) -> None:
     assumptions = [*stack.assumptions, *stack.warnings]
     about = {
         "assumptions": list(dict.fromkeys(assumptions)),
         "series_key": stack.key,
         "history": [provenance.step("convert", series=stack.key)],
     }
-    _write(
+    write_image(
         Source(StackReader(stack)),
         stack.grid,
         target,
@@ -114,6 +106,7 @@ def _write_stack(stack: dicom.Stack, target: Path, overwrite: bool) -> None:
         about=about,
         trigger_time_ms=stack.trigger_time_ms,
         overwrite=overwrite,
+        pyramid=pyramid,
     )
 
 
@@ -128,51 +121,11 @@ def _stack(source: Any, series: str | int | None) -> dicom.Stack:
     return stack
 
 
-def _write(
-    node: Node,
-    grid: Grid,
-    target: Path,
-    *,
-    name: str,
-    attributes: Any,
-    about: Any,
-    trigger_time_ms: Any = None,
-    label: bool = False,
-    overwrite: bool = False,
-) -> None:
-    dtype = np.dtype(np.uint8) if label and node.dtype == bool else node.dtype
-    # Everything that decides the bytes of the node: a write with the same fingerprint resumes.
-    times = None if trigger_time_ms is None else np.asarray(trigger_time_ms).tolist()
-    version = provenance.versions()["chunkmed"]
-    parts = (node.token, repr(grid), times, str(dtype), name, attributes, about, version)
-    fingerprint = provenance.content_hash(*parts)
-    root = target.parents[1] if label else target
-    with store.staged(target, fingerprint, store=root, overwrite=overwrite) as staging:
-        writer = store.create_image(
-            staging,
-            grid,
-            dtype,
-            name=name,
-            attributes=attributes,
-            about=about,
-            trigger_time_ms=trigger_time_ms,
-            label=label,
-        )
-        # A block and its encoded chunks are held together.
-        plan = make_plan([node], unit=writer.layout.shard, sink_bytes=2.5 * dtype.itemsize)
-        todo = [box for box in plan.boxes if not staging.has(_object_keys(writer, box))]
-        for _, written in run(Work((node,), _Write(writer)), plan, name=f"writing {target.name}", boxes=todo):
-            staging.record({f"{store.IMAGE_PATH}/{key}": value for key, value in written.items()})
-
-
-def _object_keys(writer: store.ArrayWriter, box: Box) -> Iterator[str]:
-    return (f"{store.IMAGE_PATH}/{key}" for key in writer.keys(box))
-
-
 def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
     path: PathLike | Sequence[PathLike],
     *,
     label: str | None = None,
+    level: int = 0,
     series: str | int | None = None,
 ) -> xr.DataArray:
     """Open a store, or a DICOM folder or file without converting it; nothing is read yet.
@@ -183,6 +136,8 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         A store that chunkmed wrote, or DICOM.
     label : str, optional
         Name of a label image of the store instead of the image itself.
+    level : int, default 0
+        Resolution: 0 is the full one, -1 the coarsest that the store has.
     series : str or int, optional
         Which DICOM series, where there are several.
 
@@ -192,7 +147,9 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         Lazy, dims (t, z, y, x).
     """
     if isinstance(path, str | os.PathLike) and store.is_store(Path(path)):
-        return _open_store(Path(path), label)
+        return _open_store(Path(path), label, level)
+    if label is not None or level:
+        raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
     stack = _stack(path, series)
     # Frames are decoded whole: blocks are slabs of them.
     chunks = regular_chunks(stack.shape, (1, _SLAB, *stack.shape[2:]))
@@ -200,8 +157,8 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
     return attach(data, stack.grid, attrs=stack.attributes, trigger_time_ms=stack.trigger_time_ms)
 
 
-def _open_store(path: Path, label: str | None) -> xr.DataArray:
-    found = store.open_image(path, label)
+def _open_store(path: Path, label: str | None, level: int) -> xr.DataArray:
+    found = store.open_image(path, label, level)
     data = view(Source(found.array))
     image = xr.DataArray(data, dims=found.dims, coords=found.coords, name=label or "image")
     image.attrs.update(found.attributes)
@@ -209,7 +166,12 @@ def _open_store(path: Path, label: str | None) -> xr.DataArray:
 
 
 def save(
-    image: xr.DataArray, store_path: PathLike, *, name: str | None = None, overwrite: bool = False
+    image: xr.DataArray,
+    store_path: PathLike,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    pyramid: bool = True,
 ) -> xr.DataArray:
     """Compute an image block by block into a store, whole or not at all.
 
@@ -223,6 +185,9 @@ def save(
         Save as a label image of this name: integers or a mask, on the grid of the store's image.
     overwrite : bool, default False
         Replace what is there.
+    pyramid : bool, default True
+        Write coarser levels too, for viewers: means (padding and NaN left out), for a label image
+        the most frequent label.
 
     Returns
     -------
@@ -244,7 +209,7 @@ def save(
     _check_ascending(grid)
     if name is None:
         about = {"history": [provenance.step("save")]}
-        _write(
+        write_image(
             lifted.node,
             grid,
             target,
@@ -253,6 +218,7 @@ def save(
             about=about,
             trigger_time_ms=times,
             overwrite=overwrite,
+            pyramid=pyramid,
         )
         return open(target)
     if not store.is_store(target):
@@ -260,7 +226,7 @@ def save(
     _check_label(full, target)
     about = {"history": [provenance.step("save", name=name)]}
     folder = target / "labels" / store.check_name(name)
-    _write(
+    write_image(
         lifted.node,
         grid,
         folder,
@@ -270,6 +236,7 @@ def save(
         trigger_time_ms=times,
         label=True,
         overwrite=overwrite,
+        pyramid=pyramid,
     )
     store.list_label(target, provenance.step("save", name=name))
     return open(target, label=name)
@@ -304,21 +271,6 @@ def _check_label(image: xr.DataArray, target: Path) -> None:
     check_grid(image, open(target), f"the image of {target.name}")
 
 
-def check_grid(image: xr.DataArray, other: xr.DataArray, name: str) -> None:
-    """Refuse two images that do not lie on the same grid."""
-    mine, theirs = grid_of(image), grid_of(other)
-    both_timed = time_dim_of(image) is not None and time_dim_of(other) is not None
-    first = 0 if both_timed else 1
-    same = mine.fingerprint == theirs.fingerprint and mine.shape[first:] == theirs.shape[first:]
-    if not same or any(np.any(image.coords[a].values != other.coords[a].values) for a in SPACE):
-        raise InputError(
-            f"the image does not lie on the grid of {name}",
-            kind="other-grid",
-            why=f"{mine.shape}, steps {mine.spacing_mm}; against {theirs.shape}, steps {theirs.spacing_mm}",
-            fix="resample one of them",
-        )
-
-
 def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray | None = None) -> xr.DataArray:
     """Open a label image of a store, checked against the grid of ``like``.
 
@@ -339,6 +291,7 @@ def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray |
     if labels.dtype.kind not in "iub":
         raise InputError(f"{target.name} holds no labels", kind="not-labels", why=f"dtype {labels.dtype}")
     if like is not None:
+        grid_of(like)  # refuses an image that has none
         check_grid(labels, like, "the image")
     return labels
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from chunkmed.coords import check_grid
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box
 from chunkmed.graph.lift import lift
@@ -159,6 +160,7 @@ def _nodes(image: xr.DataArray, where: xr.DataArray | None) -> tuple[Node, ...]:
     node = lift(image).node
     if where is None:
         return (node,)
+    check_grid(image, where, "the mask")
     mask = where.broadcast_like(image).transpose(*image.dims)
     other = lift(mask).node
     if other.shape != node.shape:

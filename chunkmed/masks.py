@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from chunkmed import intensity, ndimage
-from chunkmed.coords import SPACE, canonical, spacing_of
+from chunkmed.coords import SPACE, canonical, check_grid, spacing_of
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box
 from chunkmed.graph.lift import lift
@@ -54,6 +54,8 @@ def threshold(
     """
     if above is None and below is None:
         raise InputError("a threshold needs a level", kind="no-level", fix="give above= or below=")
+    if where is not None:
+        check_grid(image, where, "the mask")
     mask: xr.DataArray | None = where.astype(bool) if where is not None else None
     for level, compare in ((above, np.greater), (below, np.less)):
         if level is not None:

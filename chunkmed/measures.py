@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from chunkmed.coords import canonical, grid_of, has_grid
+from chunkmed.coords import canonical, check_grid, grid_of, has_grid
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import Lifted, lift
 from chunkmed.graph.nodes import Array
 from chunkmed.graph.reduce import Axes, label_statistics, positions
 from chunkmed.grid import Grid, step_weights
-from chunkmed.images import check_grid
 from chunkmed.kernels.moments import Moments
 
 __all__ = ["MEASURES", "Measure", "measure"]
@@ -230,8 +229,7 @@ def _on_one_grid(
         raise InputError(f"labels of dtype {labels.dtype}", kind="not-labels", fix="give integers or a mask")
     if image is None:
         return canonical(labels), None
-    if has_grid(labels) and has_grid(image):
-        check_grid(labels, image, "the other")
+    check_grid(labels, image)
     common = [dim for dim in labels.dims if dim in image.dims]
     if any(labels.sizes[dim] != image.sizes[dim] for dim in common):
         raise InputError("labels and image differ in shape", kind="shape-mismatch")

@@ -88,6 +88,7 @@ def make_plan(
     nodes: Sequence[Node],
     *,
     unit: Sequence[int] | None = None,
+    wishes: Sequence[Sequence[int]] = (),
     sink_bytes: float = 0.0,
     budget: Budget | None = None,
 ) -> Plan:
@@ -100,6 +101,9 @@ def make_plan(
     unit : sequence of int, optional
         Blocks are multiples of this (the shard of the store written to). By default multiples of
         the chunks of the finest source, or parts of them where the budget is small.
+    wishes : sequence of such units, optional
+        Larger ones that serve better, the best first: taken where a block fits and leaves every
+        worker something to do.
     sink_bytes : float
         What the function that takes the block needs beside it, bytes per voxel.
     budget : Budget, optional
@@ -113,9 +117,9 @@ def make_plan(
     budget = budget or current_budget()
     shape = nodes[0].shape
     base = resident_bytes() + GROWTH_BYTES
-    cost, block, workers = _choose(nodes, unit, sink_bytes, base, budget)
+    cost, block, workers = _choose(nodes, unit, wishes, sink_bytes, base, budget)
     budget = replace(budget, workers=workers)
-    tasks = math.prod(-(-n // b) for n, b in zip(shape, block, strict=True))
+    tasks = _tasks(shape, block)
     sources = [node for node in walk(nodes) if isinstance(node, Source)]
     return Plan(
         shape=shape,
@@ -130,21 +134,31 @@ def make_plan(
 
 
 def _choose(
-    nodes: Sequence[Node], unit: Sequence[int] | None, sink_bytes: float, base: int, budget: Budget
+    nodes: Sequence[Node],
+    unit: Sequence[int] | None,
+    wishes: Sequence[Sequence[int]],
+    sink_bytes: float,
+    base: int,
+    budget: Budget,
 ) -> tuple[int, tuple[int, ...], int]:
     """Return cost and shape of the block, and how many workers fit: fewer rather than none."""
-    shape = nodes[0].shape
-    smallest = 0
+    shape, smallest = nodes[0].shape, 0
+    units = [(size, True) for size in wishes] + [(size, False) for size in _units(nodes, unit)]
     for workers in range(budget.workers, 0, -1):
         limit = (budget.memory - base) / workers
-        for size in _units(nodes, unit):
+        for size, wished in units:
             blocks = _candidates(shape, size, nodes[0].dtype.itemsize)
             options = [(task_bytes(nodes, _central_box(shape, b), sink_bytes), b) for b in blocks]
             fitting = [option for option in options if option[0] <= limit]
-            if fitting:
-                return *_best(fitting, shape, workers), workers
+            best = _best(fitting, shape, workers) if fitting else None
+            if best is not None and (not wished or _tasks(shape, best[1]) >= 2 * workers):
+                return *best, workers
             smallest = min(option[0] for option in options)
     raise _too_small(smallest, base, budget)
+
+
+def _tasks(shape: Sequence[int], block: Sequence[int]) -> int:
+    return math.prod(-(-n // b) for n, b in zip(shape, block, strict=True))
 
 
 def _units(nodes: Sequence[Node], given: Sequence[int] | None) -> Iterator[tuple[int, ...]]:
@@ -195,7 +209,7 @@ def _best(
     """Return the option that recomputes least while every worker has something to do."""
 
     def key(option: tuple[int, tuple[int, ...]]) -> tuple[bool, int, int]:
-        tasks = math.prod(-(-n // b) for n, b in zip(shape, option[1], strict=True))
+        tasks = _tasks(shape, option[1])
         return tasks < 2 * workers, tasks, option[0]
 
     return min(options, key=key)
@@ -207,8 +221,7 @@ def _read_bytes(nodes: Sequence[Node], block: Sequence[int]) -> int:
     box = _central_box(shape, block)
     need = needs([(node, box) for node in nodes], order)
     sources = [node for node in order if isinstance(node, Source) and node.token in need]
-    tasks = math.prod(-(-n // b) for n, b in zip(shape, block, strict=True))
-    return tasks * sum(box_size(need[node.token]) * node.dtype.itemsize for node in sources)
+    return _tasks(shape, block) * sum(box_size(need[node.token]) * node.dtype.itemsize for node in sources)
 
 
 def _too_small(cost: int, base: int, budget: Budget) -> PlanError:

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.ndimage
 import xarray as xr
 
+from chunkmed.coords import check_grid
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Array, Node
@@ -67,6 +68,7 @@ def _request(input: Any, labels: Any, index: Any) -> _Request:  # noqa: A002
     scalar = input if np.ndim(input) == 0 else None
     images = [item for item in (None if scalar is not None else input, labels) if item is not None]
     if all(isinstance(item, xr.DataArray) for item in images):
+        check_grid(images[0], images[-1], "the labels")
         images = list(xr.broadcast(*images))
         if len(images) == 2 and images[0].shape != np.broadcast_shapes(*(np.shape(i) for i in images)):
             raise InputError("image and labels differ in shape", kind="shape-mismatch")

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.ndimage
 import xarray as xr
 
+from chunkmed.coords import check_grid
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Node, Stencil
@@ -170,6 +171,7 @@ def _checked_iterations(iterations: Any) -> int:
 
 def _mask_node(mask: Any, image: Lifted) -> Node:
     if isinstance(mask, xr.DataArray) and isinstance(image.image, xr.DataArray):
+        check_grid(image.image, mask, "the mask")
         mask = mask.broadcast_like(image.image).transpose(*image.image.dims)
     node = lift(mask).node
     if node.shape != image.node.shape:

@@ -3,8 +3,8 @@
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
 from chunkmed.store.commit import Staging, check_name, staged
 from chunkmed.store.image import (
-    IMAGE_PATH,
     StoredImage,
+    array_path,
     create_image,
     is_store,
     label_names,
@@ -13,25 +13,30 @@ from chunkmed.store.image import (
 )
 from chunkmed.store.layout import Layout, layout_of
 from chunkmed.store.manifest import Damage
+from chunkmed.store.pyramid import Level, levels_of, owned_levels, unit_of
 from chunkmed.store.verify import verify
 
 __all__ = [
-    "IMAGE_PATH",
     "ArrayWriter",
     "Damage",
     "Layout",
+    "Level",
     "Staging",
     "StoredArray",
     "StoredImage",
+    "array_path",
     "check_name",
     "create_array",
     "create_image",
     "is_store",
     "label_names",
     "layout_of",
+    "levels_of",
     "list_label",
     "open_array",
     "open_image",
+    "owned_levels",
     "staged",
+    "unit_of",
     "verify",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -42,17 +43,21 @@ class StoredArray:
     ----------
     path : path
         Folder of the zarr array.
-    commit : str
+    commit : str or None
         Identifier of the write that made it: the content token, and part of every shard's seal.
+        None for a sharded array that others wrote: it has no seals.
+    fill_missing : bool, default False
+        Whether a shard that is not there holds the fill value, as zarr says, or is an error.
     """
 
-    def __init__(self, path: str | Path, commit: str) -> None:
+    def __init__(self, path: str | Path, commit: str | None, *, fill_missing: bool = False) -> None:
         # Absolute: a worker may run in another folder.
-        self.path, self.commit = Path(path).absolute(), commit
-        meta = _read_metadata(self.path)
-        self.grid, self.dtype, _ = sharding_of(meta, str(self.path))
+        self.path, self.commit, self.fill_missing = Path(path).absolute(), commit, fill_missing
+        self.grid, self._stored, self.packing = sharding_of(_read_metadata(self.path), str(self.path))
+        self.dtype = self._stored.newbyteorder("=")
         self.shape, self.chunks = self.grid.shape, self.grid.shard
-        self.token = content_hash("stored", str(self.path), commit)
+        # What others write may change under one name: it never has the token of another opening.
+        self.token = content_hash("stored", str(self.path), commit or uuid.uuid4().hex)
 
     def read(self, box: Box) -> Array:
         """Return the values of a box.
@@ -62,19 +67,26 @@ class StoredArray:
         StoreError
             ``missing-shard`` or ``damaged-shard``: nothing is ever filled in for what is not there.
         """
-        out = np.empty([b - a for a, b in box], dtype=self.dtype)
+        out = np.empty([b - a for a, b in box], dtype=self._stored)
         for index in self.grid.touched(box):
-            key = _key(index)
-            path = self.path / key
-            try:
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError as error:
+            self._read_shard(index, box, out)
+        return out.astype(self.dtype, copy=False)
+
+    def _read_shard(self, index: tuple[int, ...], box: Box, out: Array) -> None:
+        key = _key(index)
+        path = self.path / key
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            if not self.fill_missing or not isinstance(error, FileNotFoundError):
                 raise _missing(path, error) from error
-            try:
-                decode_into(handle, self.grid, index, box, out, seal(self.commit, key), str(path))
-            finally:
-                os.close(handle)
-        return out
+            out[self.grid.part(index, box)] = self.packing.fill
+            return
+        try:
+            sealed = None if self.commit is None else seal(self.commit, key)
+            decode_into(handle, self.grid, self.packing, index, box, out, sealed, str(path))
+        finally:
+            os.close(handle)
 
 
 def _missing(path: Path, error: OSError) -> StoreError:
@@ -177,6 +189,6 @@ def create_array(
     return ArrayWriter(path, grid, kind, IMAGE_CODEC, commit), meta
 
 
-def open_array(path: str | Path, commit: str) -> StoredArray:
-    """Return a stored array to read from."""
-    return StoredArray(path, commit)
+def open_array(path: str | Path, commit: str | None, *, fill_missing: bool = False) -> StoredArray:
+    """Return a stored array to read from; ``commit`` is None where others wrote it."""
+    return StoredArray(path, commit, fill_missing=fill_missing)

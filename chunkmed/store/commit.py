@@ -71,19 +71,14 @@ class Staging:
     def commit(self) -> None:
         """Make the node what readers see."""
         Manifest(self.fingerprint, self.objects).write(self.folder)
-        self._sync()
+        files.sync(self.folder, [self.folder / key for key in self.objects])
+        files.sync(self.folder, [Path(folder) for folder, _, _ in os.walk(self.folder)])
         if self.target.exists():
             self._replace()
         else:
             files.rename(self.folder, self.target)
-        files.sync_folder(self.target.parent)
+        files.sync(self.target.parent)
         _sweep(self.target)
-
-    def _sync(self) -> None:
-        for key in self.objects:
-            files.sync_file(self.folder / key)
-        for folder, _, _ in os.walk(self.folder):
-            files.sync_folder(Path(folder))
 
     def _replace(self) -> None:
         if files.exchange(self.folder, self.target):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chunkmed.coords import coordinates
-from chunkmed.errors import StoreError
+from chunkmed.errors import InputError, StoreError
 from chunkmed.grid import Grid
 from chunkmed.provenance import versions
 from chunkmed.store import files, ngff
@@ -21,11 +21,15 @@ from chunkmed.store.commit import Staging, check_name, is_final, repair, writing
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import MANIFEST, Manifest, checksums
 from chunkmed.store.metadata import coordinate_array, decode_coordinate, group
+from chunkmed.store.pyramid import Level
 from chunkmed.store.sealed import damaged_metadata, dumps, read_sealed, write_sealed
 
-__all__ = ["IMAGE_PATH", "StoredImage", "create_image", "is_store", "label_names", "list_label", "open_image"]
+__all__ = ["StoredImage", "array_path", "create_image", "is_store", "label_names", "list_label", "open_image"]
 
-IMAGE_PATH = "0/image"
+
+def array_path(level: int = 0) -> str:
+    """Return the path of the voxels of a level below the node folder."""
+    return f"{level}/image"
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,13 @@ class StoredImage:
     """Attributes of the image itself: units, modality, padding value ..."""
     about: dict[str, Any]
     """The ``chunkmed`` attributes: versions, history, assumptions, commit."""
+    levels: int
+    """Number of resolutions, the full one included."""
 
 
 def create_image(
     staging: Staging,
-    grid: Grid,
+    levels: Sequence[Level],
     dtype: Any,
     *,
     name: str,
@@ -52,34 +58,49 @@ def create_image(
     about: Mapping[str, Any],
     trigger_time_ms: Sequence[Sequence[float]] | None = None,
     label: bool = False,
-) -> ArrayWriter:
-    """Write everything of an image but its voxels; return the writer for those."""
+) -> list[ArrayWriter]:
+    """Write everything of an image but its voxels; return the writers for those, one per level."""
     with writing(staging.target):
-        coords = coordinates(grid, trigger_time_ms)
-        described = {**attributes, "coordinates": " ".join(key for key in coords if key not in grid.dims)}
-        writer, meta = create_array(
-            staging.folder / IMAGE_PATH,
-            grid.shape,
-            dtype,
-            commit=staging.fingerprint,
-            dims=grid.dims,
-            attributes=described,
-        )
-        small = {f"{IMAGE_PATH}/zarr.json": meta, "0/zarr.json": dumps(group({}))}
-        for key, (dims, values, about_axis) in coords.items():
-            names = [dims] if isinstance(dims, str) else list(dims)
-            axis, chunk, raw = coordinate_array(np.asarray(values), names, about_axis)
-            small |= {f"0/{key}/zarr.json": dumps(axis), f"0/{key}/{chunk}": raw}
-        for path, raw in small.items():
-            files.make_folder((staging.folder / path).parent)
-            files.write(staging.folder / path, [raw])
-        staging.objects |= checksums(small)
+        writers = [
+            _create_level(staging, number, level.grid, dtype, attributes, None if number else trigger_time_ms)
+            for number, level in enumerate(levels)
+        ]
         own = {"version": versions()["chunkmed"], "commit": staging.fingerprint, **about}
-        own["affine"] = grid.affine.tolist()
-        root = group({"ome": ngff.multiscales(grid, name, label=label), "chunkmed": own})
-        write_sealed(staging.folder / "zarr.json", root)
+        own["affine"] = levels[0].grid.affine.tolist()
+        described = ngff.multiscales([level.grid for level in levels], name, label=label)
+        write_sealed(staging.folder / "zarr.json", group({"ome": described, "chunkmed": own}))
         consolidate(staging.folder)
-        return writer
+        return writers
+
+
+def _create_level(
+    staging: Staging,
+    number: int,
+    grid: Grid,
+    dtype: Any,
+    attributes: Mapping[str, Any],
+    trigger_time_ms: Sequence[Sequence[float]] | None,
+) -> ArrayWriter:
+    coords = coordinates(grid, trigger_time_ms)
+    described = {**attributes, "coordinates": " ".join(key for key in coords if key not in grid.dims)}
+    writer, meta = create_array(
+        staging.folder / array_path(number),
+        grid.shape,
+        dtype,
+        commit=staging.fingerprint,
+        dims=grid.dims,
+        attributes=described,
+    )
+    small = {f"{array_path(number)}/zarr.json": meta, f"{number}/zarr.json": dumps(group({}))}
+    for key, (dims, values, about_axis) in coords.items():
+        names = [dims] if isinstance(dims, str) else list(dims)
+        axis, chunk, raw = coordinate_array(np.asarray(values), names, about_axis)
+        small |= {f"{number}/{key}/zarr.json": dumps(axis), f"{number}/{key}/{chunk}": raw}
+    for path, raw in small.items():
+        files.make_folder((staging.folder / path).parent)
+        files.write(staging.folder / path, [raw])
+    staging.objects |= checksums(small)
+    return writer
 
 
 def is_store(path: Path) -> bool:
@@ -88,11 +109,13 @@ def is_store(path: Path) -> bool:
     return (path / "zarr.json").is_file() or (path / ".zgroup").is_file() or (path / MANIFEST).is_file()
 
 
-def open_image(store: Path, label: str | None = None) -> StoredImage:
+def open_image(store: Path, label: str | None = None, level: int = 0) -> StoredImage:
     """Return an image of a store, checked: committed, complete, metadata as it was written.
 
     Raises
     ------
+    InputError
+        ``no-level``.
     StoreError
         ``no-store``, ``no-label``, ``not-a-store``, ``uncommitted``, ``incomplete`` (naming what is
         missing) or ``damaged-metadata``.
@@ -109,7 +132,7 @@ def open_image(store: Path, label: str | None = None) -> StoredImage:
     about = _about(folder)
     manifest = Manifest.read(folder)
     _check_complete(folder, manifest, str(about["commit"]))
-    return _read_image(folder, manifest, about)
+    return _read_image(folder, manifest, about, level)
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -152,17 +175,30 @@ def _check_complete(folder: Path, manifest: Manifest, commit: str) -> None:
         )
 
 
-def _read_image(folder: Path, manifest: Manifest, about: dict[str, Any]) -> StoredImage:
-    meta = json.loads(manifest.load(folder, f"{IMAGE_PATH}/zarr.json"))
+def _read_image(folder: Path, manifest: Manifest, about: dict[str, Any], level: int) -> StoredImage:
+    levels = len({key.split("/")[0] for key in manifest.objects if key.endswith("/image/zarr.json")})
+    if not -levels <= level < levels:
+        raise InputError(
+            f"there is no level {level}",
+            kind="no-level",
+            where=str(folder),
+            fix=f"it has the levels 0 to {levels - 1}",
+        )
+    level %= levels
+    meta = json.loads(manifest.load(folder, f"{array_path(level)}/zarr.json"))
     attributes = {key: value for key, value in meta["attributes"].items() if key != "coordinates"}
-    coords = {}
-    for name in sorted({key.split("/")[1] for key in manifest.objects} - {"image", "zarr.json"}):
-        axis = json.loads(manifest.load(folder, f"0/{name}/zarr.json"))
-        (chunk,) = [key for key in manifest.objects if key.startswith(f"0/{name}/c")]
-        values = decode_coordinate(axis, manifest.load(folder, chunk))
-        coords[name] = (tuple(axis.get("dimension_names") or ()), values, axis["attributes"])
-    array = open_array(folder / IMAGE_PATH, str(about["commit"]))
-    return StoredImage(array, coords, tuple(meta["dimension_names"]), attributes, about)
+    below = [key.split("/") for key in manifest.objects if key.startswith(f"{level}/")]
+    names = sorted({parts[1] for parts in below} - {"image", "zarr.json"})
+    coords = {name: _read_coordinate(folder, manifest, f"{level}/{name}") for name in names}
+    array = open_array(folder / array_path(level), str(about["commit"]))
+    return StoredImage(array, coords, tuple(meta["dimension_names"]), attributes, about, levels)
+
+
+def _read_coordinate(folder: Path, manifest: Manifest, path: str) -> tuple[Any, ...]:
+    axis = json.loads(manifest.load(folder, f"{path}/zarr.json"))
+    (chunk,) = [key for key in manifest.objects if key.startswith(f"{path}/c")]
+    values = decode_coordinate(axis, manifest.load(folder, chunk))
+    return tuple(axis.get("dimension_names") or ()), values, axis["attributes"]
 
 
 def label_names(store: Path) -> list[str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from chunkmed.errors import StoreError
 from chunkmed.store.layout import Layout
-from chunkmed.store.shards import Codec, ShardGrid
+from chunkmed.store.shards import Codec, Packing, ShardGrid
 
 __all__ = ["coordinate_array", "decode_coordinate", "group", "sharded_array", "sharding_of"]
 
@@ -92,21 +92,55 @@ def sharded_array(
     return _array(shape, dtype, layout.shard, codecs, dims, attributes)
 
 
-def sharding_of(meta: Mapping[str, Any], where: str) -> tuple[ShardGrid, np.dtype[Any], Codec]:
-    """Return layout, dtype and codec of a sharded array that the store wrote."""
+def sharding_of(meta: Mapping[str, Any], where: str) -> tuple[ShardGrid, np.dtype[Any], Packing]:
+    """Return layout, dtype and form of a sharded array, whoever wrote it.
+
+    Raises
+    ------
+    StoreError
+        ``foreign-array`` for what is not sharded, or packed in a way that is not read here.
+    """
     try:
         (sharding,) = meta["codecs"]
         inside = sharding["configuration"]
         shard = meta["chunk_grid"]["configuration"]["chunk_shape"]
-        blosc = inside["codecs"][1]["configuration"]
-        names = [sharding["name"], *(codec["name"] for codec in inside["codecs"])]
         grid = ShardGrid(tuple(meta["shape"]), tuple(shard), tuple(inside["chunk_shape"]))
-        dtype: np.dtype[Any] = np.dtype(str(meta["data_type"]))
-        codec = Codec(blosc["cname"], blosc["clevel"], blosc["shuffle"])
+        dtype, packing = _packing(meta, inside)
+        known = sharding["name"] == "sharding_indexed" and _is_default_key(meta["chunk_key_encoding"])
+        why = "its codecs are not shards" if not known else ""
     except (KeyError, ValueError, TypeError, IndexError) as error:
-        names, why = [], f"{type(error).__name__}: {error}"
-    else:
-        why = f"codecs {names}"
-    if names != ["sharding_indexed", "bytes", "blosc", "crc32c"]:
-        raise StoreError("chunkmed did not write this array", kind="foreign-array", where=where, why=why)
-    return grid, dtype, codec
+        why = f"{type(error).__name__}: {error}"
+    if why:
+        raise StoreError("this array is not read here", kind="foreign-array", where=where, why=why)
+    return grid, dtype, packing
+
+
+def _packing(meta: Mapping[str, Any], inside: Mapping[str, Any]) -> tuple[np.dtype[Any], Packing]:
+    first, *rest = inside["codecs"]
+    names = [codec["name"] for codec in rest]
+    compressors = [name for name in names if name != "crc32c"]
+    checked = names[-1:] == ["crc32c"]
+    order = [codec["name"] for codec in inside["index_codecs"]]
+    if first["name"] != "bytes" or names != [*compressors[:1], *["crc32c"] * checked]:
+        raise ValueError(f"codecs {[first['name'], *names]}")
+    if compressors and compressors[0] not in ("blosc", "zstd", "gzip"):
+        raise ValueError(f"codec {compressors[0]!r}")
+    if order not in (["bytes"], ["bytes", "crc32c"]):
+        raise ValueError(f"index codecs {order}")
+    big = first.get("configuration", {}).get("endian") == "big"
+    dtype = np.dtype(str(meta["data_type"])).newbyteorder(">" if big else "<")
+    fill = _fill_value(meta["fill_value"], dtype)
+    at_start = inside.get("index_location", "end") == "start"
+    return dtype, Packing((compressors or [""])[0], checked, at_start, len(order) == 2, fill)
+
+
+def _is_default_key(encoding: Mapping[str, Any]) -> bool:
+    separator = encoding.get("configuration", {}).get("separator", "/")
+    return bool(encoding["name"] == "default" and separator == "/")
+
+
+def _fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
+    if isinstance(value, str) and value.startswith("0x"):
+        # A float by its bits, as zarr writes those that have no other name.
+        return np.array(int(value, 16), dtype=f"u{dtype.itemsize}").view(dtype.newbyteorder("="))[()]
+    return np.array(value).astype(dtype.newbyteorder("="))[()]

@@ -6,6 +6,7 @@ the anatomical orientation of axes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,14 @@ _TOWARD = (
 )
 
 
-def multiscales(grid: Grid, name: str, *, label: bool = False) -> dict[str, Any]:
-    """Return the ``ome`` attributes of an image group with one level."""
-    dataset = {"path": "0/image", "coordinateTransformations": _transformations(grid)}
-    image = {"name": name, "axes": _axes(grid), "datasets": [dataset]}
+def multiscales(grids: Sequence[Grid], name: str, *, label: bool = False) -> dict[str, Any]:
+    """Return the ``ome`` attributes of an image group; one grid per level, the finest first."""
+    datasets = [
+        {"path": f"{level}/image", "coordinateTransformations": _transformations(grid)}
+        for level, grid in enumerate(grids)
+    ]
+    method = "mode" if label else "mean"
+    image = {"name": name, "axes": _axes(grids[0]), "datasets": datasets, "type": method}
     out: dict[str, Any] = {"version": _VERSION, "multiscales": [image]}
     return out | {"image-label": {"source": {"image": "../../"}}} if label else out
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +21,12 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
-from numcodecs import blosc
+from numcodecs import blosc, zstd
+from numcodecs.gzip import GZip
 
 from chunkmed.errors import StoreError
 
-__all__ = ["Codec", "ShardGrid", "decode_into", "encode", "seal"]
+__all__ = ["Codec", "Packing", "ShardGrid", "decode_into", "encode", "seal"]
 
 Array = npt.NDArray[Any]
 Box = Sequence[tuple[int, int]]
@@ -51,6 +53,22 @@ class Codec:
 
 
 @dataclass(frozen=True)
+class Packing:
+    """What an inner chunk goes through and where a shard's index lies: as we write it, by default."""
+
+    compressor: str = "blosc"
+    """``blosc``, ``zstd``, ``gzip``, or empty for none."""
+    checked: bool = True
+    """Whether a crc32c follows each chunk."""
+    index_first: bool = False
+    """Whether the index stands at the start of a shard."""
+    index_checked: bool = True
+    """Whether a crc32c follows the index."""
+    fill: Any = 0
+    """Value of chunks that are not there."""
+
+
+@dataclass(frozen=True)
 class ShardGrid:
     """Shapes of an array, of its shards and of the inner chunks."""
 
@@ -67,6 +85,11 @@ class ShardGrid:
         """Return the part of the array that a shard holds."""
         parts = zip(index, self.shard, self.shape, strict=True)
         return tuple((i * s, min((i + 1) * s, n)) for i, s, n in parts)
+
+    def part(self, index: Sequence[int], box: Box) -> tuple[slice, ...]:
+        """Return the place of a shard's part of a box in an array of the box."""
+        pairs = zip(self.shard_box(index), box, strict=True)
+        return tuple(slice(max(a, c) - c, min(b, d) - c) for (a, b), (c, d) in pairs)
 
     def touched(self, box: Box) -> Iterator[tuple[int, ...]]:
         """Yield the indices of the shards that a box touches, in C order."""
@@ -96,9 +119,10 @@ def encode(values: Array, grid: ShardGrid, codec: Codec, sealed: bytes) -> list[
     counts = grid.counts
     index = np.full((*counts, 2), _EMPTY, dtype="<u8")
     pieces, offset = [sealed], len(sealed)
+    # One contiguous chunk for all: blosc reads it, and it stays in the processor's cache.
+    chunk = np.zeros(grid.inner, values.dtype.newbyteorder("<"))
     for place in np.ndindex(*counts):
-        chunk = _inner_chunk(values, place, grid.inner)
-        if chunk is None:
+        if not _fill(chunk, values, place):
             continue
         packed = _compress(chunk, codec)
         index[place] = offset, len(packed) + _CRC_BYTES
@@ -108,24 +132,24 @@ def encode(values: Array, grid: ShardGrid, codec: Codec, sealed: bytes) -> list[
     return [*pieces, table, _crc(table)]
 
 
-def _inner_chunk(values: Array, place: Sequence[int], inner: Sequence[int]) -> Array | None:
-    """Return one inner chunk, filled up at the end of an axis; None where it is all fill value."""
-    cut = tuple(slice(p * n, (p + 1) * n) for p, n in zip(place, inner, strict=True))
+def _fill(chunk: Array, values: Array, place: Sequence[int]) -> bool:
+    """Copy one inner chunk, zeros beyond the end of an axis; False where it is all fill value."""
+    cut = tuple(slice(p * n, (p + 1) * n) for p, n in zip(place, chunk.shape, strict=True))
     part = values[cut]
-    if part.size == 0 or not part.any():
-        return None
-    if part.shape == tuple(inner):
-        return np.ascontiguousarray(part)
-    full = np.zeros(inner, dtype=values.dtype)
-    full[tuple(slice(0, n) for n in part.shape)] = part
-    return full
+    if not part.size:
+        return False
+    if part.shape != chunk.shape:
+        chunk.fill(0)
+    chunk[tuple(slice(0, n) for n in part.shape)] = part
+    raw = chunk.reshape(-1).view(np.uint8)
+    # By bytes: -0.0 is not the fill value. Most chunks tell by their first few.
+    return bool(raw[:64].any() or raw.any())
 
 
 def _compress(chunk: Array, codec: Codec) -> bytes:
-    little = chunk.astype(chunk.dtype.newbyteorder("<"), copy=False)
     # A view of bytes has no item size of its own: blosc must be told.
     packed: bytes = blosc.compress(
-        little.reshape(-1).view(np.uint8),
+        chunk.reshape(-1).view(np.uint8),
         codec.name.encode(),
         codec.level,
         codec.shuffle_number,
@@ -148,7 +172,14 @@ def checksum(pieces: Sequence[bytes]) -> int:
 
 
 def decode_into(
-    handle: int, grid: ShardGrid, index: Sequence[int], box: Box, out: Array, sealed: bytes, where: str
+    handle: int,
+    grid: ShardGrid,
+    packing: Packing,
+    index: Sequence[int],
+    box: Box,
+    out: Array,
+    sealed: bytes | None,
+    where: str,
 ) -> None:
     """Read the part of a box that one shard holds.
 
@@ -158,14 +189,16 @@ def decode_into(
         Open file descriptor of the shard.
     grid : ShardGrid
         Layout of the array.
+    packing : Packing
+        Form of the shard.
     index : sequence of int
         Which shard it is.
     box : box
         What is wanted, in indices of the array.
     out : ndarray
         Array of the box: the shard's part of it is filled in.
-    sealed : bytes
-        The seal that the shard must begin with.
+    sealed : bytes or None
+        The seal that the shard must begin with; None for shards that others wrote.
     where : str
         Name of the shard, for messages.
 
@@ -175,30 +208,46 @@ def decode_into(
         If anything read is not what was written.
     """
     corner = [i * s for i, s in zip(index, grid.shard, strict=True)]
-    table = _read_index(handle, grid, sealed, where)
+    size = os.fstat(handle).st_size
+    table = _read_index(handle, size, grid, packing, sealed, where)
     scratch = np.empty(grid.inner, dtype=out.dtype)
     for place in _touched_inner(grid, index, box):
         start = [c + p * n for c, p, n in zip(corner, place, grid.inner, strict=True)]
         source, target = _overlap(start, grid, box)
         offset, length = (int(value) for value in table[place])
         if offset == _EMPTY:
-            out[target] = 0
+            out[target] = packing.fill
+        elif offset + length > size:
+            raise damaged(where, "its index points outside it")
         else:
-            _decompress(handle, offset, length, scratch, where)
+            _unpack(handle, offset, length, packing, scratch, where)
             out[target] = scratch[source]
 
 
-def _read_index(handle: int, grid: ShardGrid, sealed: bytes, where: str) -> npt.NDArray[np.uint64]:
-    size = os.fstat(handle).st_size
-    bytes_needed = int(np.prod(grid.counts)) * 16 + _CRC_BYTES
-    if size < SEAL_BYTES + bytes_needed:
+def _read_index(
+    handle: int, size: int, grid: ShardGrid, packing: Packing, sealed: bytes | None, where: str
+) -> npt.NDArray[np.uint64]:
+    front = len(sealed or b"")
+    needed = int(np.prod(grid.counts)) * 16 + _CRC_BYTES * packing.index_checked
+    if size < front + needed:
         raise damaged(where, f"it is cut off at {size} bytes")
-    if os.pread(handle, SEAL_BYTES, 0) != sealed:
+    if sealed and os.pread(handle, front, 0) != sealed:
         raise damaged(where, "it belongs to another place or an older write")
-    raw = os.pread(handle, bytes_needed, size - bytes_needed)
-    if len(raw) != bytes_needed or _crc(raw[:-_CRC_BYTES]) != raw[-_CRC_BYTES:]:
-        raise damaged(where, "its index does not match its checksum")
-    return np.frombuffer(raw[:-_CRC_BYTES], dtype="<u8").reshape((*grid.counts, 2))
+    start = 0 if packing.index_first else size - needed
+    raw = _read(handle, start, needed, packing.index_checked, where, "its index")
+    return np.frombuffer(raw, dtype="<u8").reshape((*grid.counts, 2))
+
+
+def _read(handle: int, start: int, length: int, checked: bool, where: str, what: str) -> bytes:
+    """Return bytes of a file, compared with the checksum that follows them."""
+    wanted = length - _CRC_BYTES * checked
+    # Read apart: google_crc32c takes bytes only, and a slice of them would be a copy.
+    raw = os.pread(handle, wanted, start) if wanted > 0 else b""
+    if len(raw) != wanted:
+        raise damaged(where, f"{what} is cut off")
+    if checked and _crc(raw) != os.pread(handle, _CRC_BYTES, start + wanted):
+        raise damaged(where, f"{what} does not match its checksum")
+    return raw
 
 
 def _touched_inner(grid: ShardGrid, index: Sequence[int], box: Box) -> Iterator[tuple[int, ...]]:
@@ -219,14 +268,21 @@ def _overlap(start: Sequence[int], grid: ShardGrid, box: Box) -> tuple[Any, Any]
     return tuple(source), tuple(target)
 
 
-def _decompress(handle: int, offset: int, length: int, scratch: Array, where: str) -> None:
-    raw = os.pread(handle, length, offset)
-    if len(raw) != length or length <= _CRC_BYTES or _crc(raw[:-_CRC_BYTES]) != raw[-_CRC_BYTES:]:
-        raise damaged(where, "a chunk does not match its checksum")
+def _unpack(handle: int, offset: int, length: int, packing: Packing, out: Array, where: str) -> None:
+    packed = _read(handle, offset, length, packing.checked, where, "a chunk")
+    target = out.reshape(-1).view(np.uint8)
     try:
-        blosc.decompress(raw[:-_CRC_BYTES], scratch.reshape(-1).view(np.uint8))
-    except (RuntimeError, ValueError) as error:
+        _DECOMPRESS[packing.compressor](packed, target)
+    except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
         raise damaged(where, str(error)) from error
+
+
+def _copy(packed: bytes, target: Array) -> None:
+    target[:] = np.frombuffer(packed, np.uint8)
+
+
+#: How the bytes of a chunk become values, by the name of the codec.
+_DECOMPRESS = {"blosc": blosc.decompress, "zstd": zstd.decompress, "gzip": GZip().decode, "": _copy}
 
 
 def damaged(where: str, why: str) -> StoreError:
