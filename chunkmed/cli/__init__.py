@@ -16,6 +16,7 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = {
     "demo": "write a phantom study as DICOM, run the main job on it, compare with the truth",
+    "info": "say what a store holds: image, levels, label images, history",
     "recipe": "list, show and check recipes",
     "run": "run a recipe on a DICOM folder or a store",
     "scan": "list the series below a path",

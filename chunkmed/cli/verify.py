@@ -17,8 +17,6 @@ def command(path: Path) -> None:
     """Read every object of STORE and compare it with what was written."""
     from chunkmed import store
 
-    if not store.is_store(path):
-        raise StoreError("no such store", kind="no-store", where=str(path), fix="check the path")
     found = store.verify(path)
     for damage in found:
         click.echo(f"{damage.key}: {damage.why}")

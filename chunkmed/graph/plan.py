@@ -143,11 +143,13 @@ def _choose(
 ) -> tuple[int, tuple[int, ...], int]:
     """Return cost and shape of the block, and how many workers fit: fewer rather than none."""
     shape, smallest = nodes[0].shape, 0
-    units = [(size, True) for size in wishes] + [(size, False) for size in _units(nodes, unit)]
+    itemsize = nodes[0].dtype.itemsize
+    units = [(tuple(size), True) for size in wishes if math.prod(size) * itemsize <= MAX_BLOCK_BYTES]
+    units += [(size, False) for size in _units(nodes, unit)]
     for workers in range(budget.workers, 0, -1):
         limit = (budget.memory - base) / workers
         for size, wished in units:
-            blocks = _candidates(shape, size, nodes[0].dtype.itemsize)
+            blocks = _candidates(shape, size, itemsize)
             options = [(task_bytes(nodes, _central_box(shape, b), sink_bytes), b) for b in blocks]
             fitting = [option for option in options if option[0] <= limit]
             best = _best(fitting, shape, workers) if fitting else None

@@ -2,6 +2,7 @@
 
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
 from chunkmed.store.commit import Staging, check_name, staged
+from chunkmed.store.describe import describe
 from chunkmed.store.image import (
     StoredImage,
     array_path,
@@ -28,6 +29,7 @@ __all__ = [
     "check_name",
     "create_array",
     "create_image",
+    "describe",
     "is_store",
     "label_names",
     "layout_of",

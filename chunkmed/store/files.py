@@ -38,6 +38,8 @@ _SYNC_FILE_RANGE_WRITE = 2
 _MOST_PIECES = 1024
 #: The disk takes several at a time, and the journal commits them together.
 _SYNC_THREADS = 8
+#: Fewer are done before a thread has started.
+_SYNC_AT_ONCE = 64
 
 
 @contextmanager
@@ -130,8 +132,14 @@ def append(path: Path, line: bytes) -> None:
 
 def sync(place: Path, below: Iterable[Path] = ()) -> None:
     """Wait until a file or folder, and others that belong to it, have reached the disk."""
-    with _operation("sync", place), ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        list(pool.map(_sync, below))
+    with _operation("sync", place):
+        others = list(below)
+        if len(others) < _SYNC_AT_ONCE:
+            for other in others:
+                _sync(other)
+        else:
+            with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+                list(pool.map(_sync, others))
         _sync(place)
 
 

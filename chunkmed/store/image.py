@@ -123,7 +123,7 @@ def open_image(store: Path, label: str | None = None, level: int = 0) -> StoredI
     folder = store if label is None else store / "labels" / check_name(label)
     repair(folder, store)
     if not store.exists():
-        raise StoreError("no such store", kind="no-store", where=str(store), fix="check the path")
+        raise no_store(store)
     if label is not None and not folder.is_dir():
         known = ", ".join(label_names(store)) or "none"
         raise StoreError(
@@ -147,6 +147,11 @@ def _about(folder: Path) -> dict[str, Any]:
             raise
         raise not_ours(folder, error) from error
     return about
+
+
+def no_store(path: Path) -> StoreError:
+    """Return the error for a path where nothing is."""
+    return StoreError("no such store", kind="no-store", where=str(path), fix="check the path")
 
 
 def not_ours(folder: Path, error: Exception) -> StoreError:

@@ -129,6 +129,8 @@ def _packing(meta: Mapping[str, Any], inside: Mapping[str, Any]) -> tuple[np.dty
         raise ValueError(f"index codecs {order}")
     big = first.get("configuration", {}).get("endian") == "big"
     dtype = np.dtype(str(meta["data_type"])).newbyteorder(">" if big else "<")
+    if dtype.kind not in "biuf":
+        raise ValueError(f"values of dtype {dtype.name}")
     fill = _fill_value(meta["fill_value"], dtype)
     at_start = inside.get("index_location", "end") == "start"
     return dtype, Packing((compressors or [""])[0], checked, at_start, len(order) == 2, fill)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chunkmed.errors import StoreError
-from chunkmed.store.image import bare, label_names, nodes_below, not_ours
+from chunkmed.store.commit import repair
+from chunkmed.store.image import bare, label_names, no_store, nodes_below, not_ours
 from chunkmed.store.manifest import MANIFEST, Damage, Manifest
 from chunkmed.store.sealed import read_sealed
 
@@ -22,10 +23,13 @@ def verify(store: Path) -> list[Damage]:
     Raises
     ------
     StoreError
-        If this is not a store of ours at all.
+        ``no-store``, or ``not-a-store`` if it is not one of ours at all.
     """
+    repair(store, store)
+    if not store.exists():
+        raise no_store(store)
     if not (store / MANIFEST).is_file() and not (store / "zarr.json").is_file():
-        raise not_ours(store, KeyError(MANIFEST))
+        raise not_ours(store, FileNotFoundError(MANIFEST))
     found = list(_node(store, ""))
     for name in label_names(store):
         found += _node(store / "labels" / name, f"labels/{name}/")

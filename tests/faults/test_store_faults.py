@@ -37,28 +37,32 @@ def campaign(*words: object) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize("scenario", sorted(campaigns.SCENARIOS))
+@pytest.mark.parametrize("scenario", ["write", "overwrite"])
 def test_kill_before_and_after_every_operation(scenario):
-    assert campaign("scenario", scenario) > 40
+    assert campaign("scenario", scenario) > 200
+
+
+@pytest.mark.parametrize("scenario", ["label", "label again"])
+def test_kill_before_every_operation_of_a_label_image(scenario):
+    assert campaign("scenario", scenario, "before") > 100
 
 
 @pytest.mark.parametrize("scenario", ["overwrite", "label again"])
 def test_kill_where_folders_cannot_be_exchanged(scenario):
-    assert campaign("scenario", scenario, "no-exchange") > 40
+    assert campaign("scenario", scenario, "no-exchange", "before") > 100
 
 
-@pytest.mark.parametrize("shift", [0, 2])
 @pytest.mark.parametrize("scenario", sorted(campaigns.SCENARIOS))
-def test_every_operation_fails_once(scenario, shift):
+def test_every_operation_fails_once(scenario):
     numbers = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT]
-    assert campaign("errors", scenario, *numbers[shift:], *numbers[:shift]) > 20
+    assert campaign("errors", scenario, *numbers) > 100
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 def test_damage_is_never_silent(seed):
-    found = campaigns.damage_campaign(250, seed)
-    assert found["verify"] + found["unchanged"] == 250
-    assert found["verify"] > 200
+    found = campaigns.damage_campaign(1250, seed)
+    assert found["verify"] + found["unchanged"] == 1250
+    assert found["verify"] > 1000
 
 
 @pytest.mark.parametrize("guarded", [True, False])
@@ -133,8 +137,8 @@ def test_a_resumed_write_skips_what_is_done(tmp_path):
         campaigns.write_image(path, 2)
     finally:
         campaigns.Reader.read = original
-    # Two blocks, one of them done.
-    assert len(reads) == 1
+    # Four blocks, one of them done.
+    assert len(reads) == 3
     assert rooms.verify(path) == []
 
 
