@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,50 @@ def test_demo(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
     refused(chunkmed("demo", tmp_path / "other"), 1, "holds other things")
+
+
+@pytest.fixture(scope="module")
+def stored(study, tmp_path_factory) -> Path:
+    """A small store with a label image."""
+    import chunkmed as cm
+
+    path = tmp_path_factory.mktemp("stored") / "heart.zarr"
+    image = cm.convert(study / "a", path)
+    cm.save(image > 100, path, name="bright")
+    return path
+
+
+def test_info(stored):
+    done = chunkmed("info", stored)
+    assert done.returncode == 0, done.stderr
+    for text in ("int16", "MR", "3 along t", "8 x 60 x 76 voxels of 14 x 2.4 x 2.4 mm", "label bright"):
+        assert text in done.stdout
+    assert "history     save name=bright" in done.stdout
+
+
+def test_info_as_json(stored):
+    about = json.loads(chunkmed("info", stored, "--json").stdout)
+    (level,) = about["image"]["levels"]
+    assert level["shape"] == [3, 8, 60, 76] and level["spacing"] == [14.0, 2.4, 2.4]
+    assert level["bytes"] == 3 * 8 * 60 * 76 * 2 and level["shards"] == 3
+    files = [p for p in (stored / "0/image/c").rglob("*") if p.is_file()]
+    assert level["stored_bytes"] == sum(p.stat().st_size for p in files)
+    assert about["labels"]["bright"]["dtype"] == "uint8"
+    assert [record["step"] for record in about["history"]] == ["convert", "save"]
+    assert about["image"]["axes"]["t"]["units"] == "ms"
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_info_and_verify_of_what_is_no_store(tmp_path, stored, command):
+    refused(chunkmed(command, tmp_path / "nothing"), 1, "no such store")
+    refused(chunkmed(command, tmp_path), 1, "not a store that chunkmed wrote", "manifest")
+    (tmp_path / "file").write_text("x")
+    refused(chunkmed(command, tmp_path / "file"), 1, "not a store")
+
+
+def test_info_of_an_incomplete_store(tmp_path, stored):
+    shutil.copytree(stored, tmp_path / "copy.zarr")
+    (tmp_path / "copy.zarr/0/image/c/1/0/0/0").unlink()
+    refused(chunkmed("info", tmp_path / "copy.zarr"), 1, "incomplete", "c/1/0/0/0")
+    done = chunkmed("verify", tmp_path / "copy.zarr")
+    assert done.returncode == 1 and "0/image/c/1/0/0/0: missing" in done.stdout
