@@ -1,10 +1,15 @@
-"""Shard codec: write and read speed beside zarr-python on the same layout, one and two threads.
+"""Shard codec: ours beside zarr-python and zarrs on the same layouts, and what the protocol costs.
 
     python benchmarks/shards.py [DICOM_FOLDER] > benchmarks/results/shards.jsonl
 
-One JSON line per case, all in one run: only the ratios between lines count. Without a folder the
-volume is a generated one, as noisy as a chest CT. `protocol` lines compare the whole commit (ledger,
-manifest, fsync, rename) with writing the same shards and nothing else.
+One JSON line per case. All libraries take turns within one run, every write goes to a new folder
+(replacing a file makes ext4 flush it): only the ratios between lines count. Without a folder the
+volume is a generated one, as noisy as a chest CT.
+
+- ``write``, ``read``: a whole array of 128 MiB in blocks of one shard, one and two threads;
+- ``read_halo``: the same blocks grown by 8 voxels; ``read_slices``: one slice of every 32;
+- ``protocol``: the whole commit (ledger, manifest, fsync, rename) against the same shards and
+  nothing else, in pairs.
 """
 
 from __future__ import annotations
@@ -19,7 +24,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -33,151 +40,206 @@ from chunkmed.store.sealed import write_sealed
 from chunkmed.store.shards import Codec
 
 REPEATS = 5
-SHARD = (1, 64, 256, 256)
-INNERS = ((1, 32, 128, 128), (1, 64, 64, 64), (1, 32, 64, 128))
+SHAPE, SHARD = (1, 256, 512, 512), (1, 64, 256, 256)
+INNERS = ((1, 32, 128, 128), (1, 64, 64, 64), (1, 32, 64, 128), (1, 32, 64, 64))
+CODECS = ("lz4", "zstd")
+#: How zarr-python encodes and decodes.
+PIPELINES = {
+    "zarr-python": "zarr.core.codec_pipeline.BatchedCodecPipeline",
+    "zarrs": "zarrs.ZarrsCodecPipeline",
+}
+Box = tuple[tuple[int, int], ...]
 
 
 def volume(folder: str | None) -> np.ndarray:
-    """Return 128 MiB of int16, shape (1, 256, 512, 512)."""
+    """Return 128 MiB of int16."""
     if folder is not None:
         from chunkmed.dicom import scan
 
         stack = scan(folder).select()
         slices = stack.read([(0, 1), (0, stack.shape[1]), (0, 512), (0, 512)])[0]
-        return np.resize(slices, (1, 256, 512, 512)).astype(np.int16)
+        return np.resize(slices, SHAPE).astype(np.int16)
     rng = np.random.default_rng(0)
     smooth = scipy.ndimage.gaussian_filter(rng.normal(0, 1, (64, 128, 128)), 6)
     body = scipy.ndimage.zoom(smooth, (4, 4, 4), order=1) * 40000
     return (body + rng.normal(0, 12, body.shape)).astype(np.int16)[None]
 
 
-def boxes(shape: tuple[int, ...]) -> list[tuple[tuple[int, int], ...]]:
+def shards() -> list[Box]:
     """Return one box per shard."""
-    counts = [-(-n // s) for n, s in zip(shape, SHARD, strict=True)]
+    counts = [-(-n // s) for n, s in zip(SHAPE, SHARD, strict=True)]
     return [
-        tuple((i * s, min((i + 1) * s, n)) for i, s, n in zip(index, SHARD, shape, strict=True))
+        tuple((i * s, min((i + 1) * s, n)) for i, s, n in zip(index, SHARD, SHAPE, strict=True))
         for index in np.ndindex(*counts)
     ]
 
 
-def cut(box: tuple[tuple[int, int], ...]) -> tuple[slice, ...]:
+def grown(box: Box, by: int) -> Box:
+    """Return a box with a halo along z, y, x."""
+    pairs = zip(box[1:], SHAPE[1:], strict=True)
+    return (box[0], *((max(0, a - by), min(n, b + by)) for (a, b), n in pairs))
+
+
+#: What is read at a time in each case.
+READS: dict[str, list[Box]] = {
+    "read": shards(),
+    "read_halo": [grown(box, 8) for box in shards()],
+    "read_slices": [((0, 1), (z, z + 1), (0, 512), (0, 512)) for z in range(3, SHAPE[1], 32)],
+}
+
+
+def cut(box: Box) -> tuple[slice, ...]:
     """Return a box as slices."""
     return tuple(slice(a, b) for a, b in box)
 
 
-def seconds(action: Callable[[object], object], items: list, threads: int) -> float:
-    """Return the median time of running an action over all items."""
-    times = []
-    for _ in range(REPEATS):
+@dataclass(frozen=True)
+class Library:
+    """One way to write and read an array."""
+
+    name: str
+    create: Callable[[Path, Layout, str], tuple[Callable[[Box], Any], Callable[[], Callable[[Box], Any]]]]
+
+
+def ours(values: np.ndarray) -> Library:
+    """Return our own codec."""
+
+    def create(path: Path, layout: Layout, codec: str) -> Any:
+        made, _ = create_array(path, SHAPE, values.dtype, commit="b", layout=layout)
+        writer = ArrayWriter(path, made.grid, values.dtype, Codec(codec), "b")
+        return (lambda box: writer.write(box, values[cut(box)])), (lambda: StoredArray(path, "b").read)
+
+    return Library("chunkmed", create)
+
+
+def through_zarr(name: str, values: np.ndarray) -> Library:
+    """Return zarr-python with one of its codec pipelines."""
+
+    def create(path: Path, layout: Layout, codec: str) -> Any:
+        zarr.config.set({"codec_pipeline.path": PIPELINES[name]})
+        compressors = (BloscCodec(cname=codec, clevel=1, shuffle="bitshuffle"), Crc32cCodec())
+        about = {"shape": SHAPE, "dtype": values.dtype, "chunks": layout.inner, "shards": layout.shard}
+        array = zarr.create_array(path, compressors=compressors, **about)
+
+        def write(box: Box) -> None:
+            array[cut(box)] = values[cut(box)]
+
+        return write, lambda: lambda box: array[cut(box)]
+
+    return Library(name, create)
+
+
+def timed(action: Callable[[Box], Any], boxes: list[Box], threads: int) -> float:
+    """Return the seconds that an action takes over all boxes."""
+    with ThreadPoolExecutor(threads) as pool:
         started = time.perf_counter()
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(action, items))
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+        list(pool.map(action, boxes))
+        return time.perf_counter() - started
 
 
-def ours(values: np.ndarray, codec: Codec, inner: tuple[int, ...], root: Path) -> Iterator[dict]:
-    """Time our writer and reader."""
-    path = root / "ours"
-    shutil.rmtree(path, ignore_errors=True)
-    created, _ = create_array(path, values.shape, values.dtype, commit="b", layout=Layout(inner, SHARD))
-    writer = ArrayWriter(path, created.grid, values.dtype, codec, "b")
-    stored = StoredArray(path, "b")
-    out = np.empty_like(values)
-
-    def read(box) -> None:
-        out[cut(box)] = stored.read(box)
-
-    for name, action in (("write", lambda box: writer.write(box, values[cut(box)])), ("read", read)):
+def codec_case(values: np.ndarray, inner: tuple[int, ...], codec: str, root: Path) -> Iterator[dict]:
+    """Time all libraries on one layout and codec, in turns."""
+    libraries = [ours(values), *(through_zarr(name, values) for name in PIPELINES)]
+    times: dict[tuple[str, str, int], list[float]] = {}
+    ratio = 0.0
+    for _ in range(REPEATS):
         for threads in (1, 2):
-            yield case(
-                "chunkmed", codec.name, inner, name, threads, seconds(action, boxes(values.shape), threads)
-            )
-    assert np.array_equal(out, values)
-    size = sum(file.stat().st_size for file in path.rglob("c/*/*/*/*"))
-    yield {
-        "library": "chunkmed",
-        "codec": codec.name,
-        "inner": inner,
-        "ratio": round(values.nbytes / size, 3),
-    }
+            for library in libraries:
+                path = root / library.name
+                write, opened = library.create(path, Layout(inner, SHARD), codec)
+                found = {"write": timed(write, shards(), threads)}
+                # Ours asks the disk to begin at once; nobody's reads should wait for that.
+                os.sync()
+                read = opened()
+                for name, boxes in READS.items():
+                    found[name] = timed(read, boxes, threads)
+                for name, took in found.items():
+                    times.setdefault((library.name, name, threads), []).append(took)
+                assert np.array_equal(read(shards()[5]), values[cut(shards()[5])])
+                if library.name == "chunkmed":
+                    ratio = values.nbytes / sum(f.stat().st_size for f in path.rglob("c/*/*/*/*"))
+                shutil.rmtree(path)
+    for (library_name, name, threads), took in times.items():
+        voxels = sum(int(np.prod([b - a for a, b in box])) for box in READS.get(name, shards()))
+        yield {
+            "library": library_name,
+            "codec": codec,
+            "inner": inner,
+            "case": name,
+            "threads": threads,
+            "mib_per_s": round(2 * voxels / 2**20 / statistics.median(took)),
+        }
+    yield {"codec": codec, "inner": inner, "case": "compression", "ratio": round(ratio, 3)}
+    yield from bars(times, codec, inner)
 
 
-def zarr_python(values: np.ndarray, codec: str, inner: tuple[int, ...], root: Path) -> Iterator[dict]:
-    """Time zarr-python on the same layout."""
-    path = root / "zarr"
-    shutil.rmtree(path, ignore_errors=True)
-    array = zarr.create_array(
-        path,
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=inner,
-        shards=SHARD,
-        compressors=(BloscCodec(cname=codec, clevel=1, shuffle="bitshuffle"), Crc32cCodec()),
-    )
-    out = np.empty_like(values)
-
-    def write(box) -> None:
-        array[cut(box)] = values[cut(box)]
-
-    def read(box) -> None:
-        out[cut(box)] = array[cut(box)]
-
-    for name, action in (("write", write), ("read", read)):
-        for threads in (1, 2):
-            yield case(
-                "zarr-python", codec, inner, name, threads, seconds(action, boxes(values.shape), threads)
-            )
-    assert np.array_equal(out, values)
+def bars(
+    times: dict[tuple[str, str, int], list[float]], codec: str, inner: tuple[int, ...]
+) -> Iterator[dict]:
+    """Yield the ratios that are asked for, as medians of pairs of one turn."""
+    for name in ("write", "read"):
+        for peer in PIPELINES:
+            for threads in (1, 2):
+                yield {
+                    "codec": codec,
+                    "inner": inner,
+                    "case": f"{name}: chunkmed against {peer}",
+                    "threads": threads,
+                    "times_as_fast": paired(times[peer, name, threads], times["chunkmed", name, threads]),
+                }
+        both = times["chunkmed", name, 1], times["chunkmed", name, 2]
+        yield {
+            "codec": codec,
+            "inner": inner,
+            "case": f"{name}: two threads against one",
+            "times_as_fast": paired(*both),
+        }
 
 
-def protocol(values: np.ndarray, root: Path) -> Iterator[dict]:
-    """Compare the whole protocol with shards alone, in alternation."""
+def paired(slow: list[float], fast: list[float]) -> float:
+    """Return the median ratio of what was measured in one turn."""
+    return round(statistics.median(a / b for a, b in zip(slow, fast, strict=True)), 2)
+
+
+def protocol(values: np.ndarray, root: Path, copies: int) -> dict:
+    """Compare the whole protocol with shards alone, in pairs whose order alternates."""
     layout = Layout(INNERS[0], SHARD)
+    shape = (copies, *SHAPE[1:])
+    boxes = [((t, t + 1), *box[1:]) for t in range(copies) for box in shards()]
 
-    def shards_alone(number: int) -> None:
-        path = root / f"alone-{number}"
-        writer, _ = create_array(path, values.shape, values.dtype, commit="b", layout=layout)
+    def part(box: Box) -> np.ndarray:
+        return values[cut(((0, 1), *box[1:]))]
+
+    def shards_alone(path: Path) -> None:
+        writer, _ = create_array(path, shape, values.dtype, commit="b", layout=layout)
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda box: writer.write(box, values[cut(box)]), boxes(values.shape)))
+            list(pool.map(lambda box: writer.write(box, part(box)), boxes))
 
-    def whole(number: int) -> None:
-        target = root / f"whole-{number}"
-        with staged(target, f"f{number}", store=target) as staging:
-            writer, _ = create_array(
-                staging.folder / "a", values.shape, values.dtype, commit="b", layout=layout
-            )
-            write_sealed(staging.folder / "zarr.json", {"commit": f"f{number}"})
+    def whole(path: Path) -> None:
+        with staged(path, "f", store=path) as staging:
+            writer, _ = create_array(staging.folder / "a", shape, values.dtype, commit="f", layout=layout)
+            write_sealed(staging.folder / "zarr.json", {"commit": "f"}, sync=False)
             with ThreadPoolExecutor(2) as pool:
-                for written in pool.map(lambda box: writer.write(box, values[cut(box)]), boxes(values.shape)):
+                for written in pool.map(lambda box: writer.write(box, part(box)), boxes):
                     staging.record({f"a/{key}": value for key, value in written.items()})
 
     times: dict[str, list[float]] = {"alone": [], "whole": []}
-    for number in range(REPEATS):
-        for name, action in (("alone", shards_alone), ("whole", whole)):
+    actions = [("alone", shards_alone), ("whole", whole)]
+    for number in range(2 * REPEATS):
+        for name, action in actions if number % 2 else actions[::-1]:
+            path = root / f"{name}.zarr"
             started = time.perf_counter()
-            action(number)
+            action(path)
             times[name].append(time.perf_counter() - started)
+            shutil.rmtree(path)
             os.sync()
-    ratios = [b / a for a, b in zip(times["alone"], times["whole"], strict=True)]
-    yield {
+    return {
         "case": "protocol",
+        "mib": copies * values.nbytes // 2**20,
         "alone_s": round(statistics.median(times["alone"]), 4),
         "whole_s": round(statistics.median(times["whole"]), 4),
-        "ratio": round(statistics.median(ratios), 3),
-    }
-
-
-def case(library: str, codec: str, inner: tuple[int, ...], name: str, threads: int, took: float) -> dict:
-    """Return one result."""
-    speed = 128 / took
-    return {
-        "library": library,
-        "codec": codec,
-        "inner": inner,
-        "case": name,
-        "threads": threads,
-        "mib_per_s": round(speed),
+        "ratio": paired(times["whole"], times["alone"]),
+        "ratio_of_medians": round(statistics.median(times["whole"]) / statistics.median(times["alone"]), 3),
     }
 
 
@@ -185,17 +247,15 @@ def main(folder: str | None) -> None:
     """Run all cases."""
     values = volume(folder)
     about = {"machine": platform.machine(), "cores": os.cpu_count(), "zarr": zarr.__version__}
+    about["volume"] = "DICOM" if folder else "generated"
     print(json.dumps(about | {"python": platform.python_version(), "bytes": values.nbytes}), flush=True)
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        for codec in ("lz4", "zstd"):
+        for copies in (1, 8):
+            print(json.dumps(protocol(values, Path(name), copies)), flush=True)
+        for codec in CODECS:
             for inner in INNERS:
-                for line in ours(values, Codec(codec), inner, root):
+                for line in codec_case(values, inner, codec, Path(name)):
                     print(json.dumps(line), flush=True)
-            for line in zarr_python(values, codec, INNERS[0], root):
-                print(json.dumps(line), flush=True)
-        for line in protocol(values, root):
-            print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

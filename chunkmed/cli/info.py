@@ -45,7 +45,9 @@ def _line(name: str, text: str) -> str:
 
 
 def _image(name: str, image: dict[str, Any]) -> Iterator[str]:
-    meaning = [f"{key} {image['attributes'][key]}" for key in _MEANING if image["attributes"].get(key, "") != ""]
+    meaning = [
+        f"{key} {image['attributes'][key]}" for key in _MEANING if image["attributes"].get(key, "") != ""
+    ]
     yield _line(name, ", ".join([image["dtype"], *meaning]))
     first = image["dims"][0]
     axis, count = image["axes"][first], image["levels"][0]["shape"][0]

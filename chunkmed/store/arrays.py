@@ -59,18 +59,33 @@ class StoredArray:
         # What others write may change under one name: it never has the token of another opening.
         self.token = content_hash("stored", str(self.path), commit or uuid.uuid4().hex)
 
-    def read(self, box: Box) -> Array:
+    def read(self, box: Box, out: Array | None = None) -> Array:
         """Return the values of a box.
+
+        Parameters
+        ----------
+        box : box
+            Ranges of indices, one per axis.
+        out : ndarray, optional
+            Where the values go, of the shape of the box; a view of a larger array will do.
 
         Raises
         ------
         StoreError
             ``missing-shard`` or ``damaged-shard``: nothing is ever filled in for what is not there.
         """
-        out = np.empty([b - a for a, b in box], dtype=self._stored)
+        shape = tuple(stop - start for start, stop in box)
+        given = out is not None and out.dtype == self._stored
+        if out is not None and out.shape != shape:
+            raise ValueError(f"out has shape {out.shape}, the box {shape}")
+        values = out if out is not None and given else np.empty(shape, dtype=self._stored)
         for index in self.grid.touched(box):
-            self._read_shard(index, box, out)
-        return out.astype(self.dtype, copy=False)
+            self._read_shard(index, box, values)
+        if out is None:
+            return values.astype(self.dtype, copy=False)
+        if not given:
+            out[...] = values
+        return out
 
     def _read_shard(self, index: tuple[int, ...], box: Box, out: Array) -> None:
         key = _key(index)

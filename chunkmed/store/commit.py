@@ -47,6 +47,7 @@ class Staging:
         self.folder = target.with_name(f"{target.name}{_PARTIAL}{fingerprint}")
         self.ledger = target.with_name(f"{target.name}{_PARTIAL}{fingerprint}.ledger")
         self.objects: Objects = {}
+        self._lines = files.Appender(self.ledger)
 
     def open(self) -> None:
         """Sweep what other writes left, take up what this one left."""
@@ -61,8 +62,12 @@ class Staging:
         """Take note of finished objects, so that a resumed write skips them."""
         line = json.dumps(objects, sort_keys=True)
         with writing(self.target):
-            files.append(self.ledger, f"{google_crc32c.value(line.encode()):08x} {line}\n".encode())
+            self._lines.append(f"{google_crc32c.value(line.encode()):08x} {line}\n".encode())
         self.objects |= objects
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._lines.close()
 
     def has(self, keys: Iterable[str]) -> bool:
         """Whether all objects are there already."""
@@ -71,7 +76,7 @@ class Staging:
     def commit(self) -> None:
         """Make the node what readers see."""
         Manifest(self.fingerprint, self.objects).write(self.folder)
-        files.sync(self.folder, [self.folder / key for key in self.objects])
+        files.sync(self.folder, [self.folder / key for key in (*self.objects, "zarr.json", MANIFEST)])
         files.sync(self.folder, [Path(folder) for folder, _, _ in os.walk(self.folder)])
         if self.target.exists():
             self._replace()
@@ -116,6 +121,7 @@ def staged(target: Path, fingerprint: str, *, store: Path, overwrite: bool = Fal
             if target.exists() and not overwrite:
                 raise _exists(target)
             staging = Staging(target, fingerprint)
+            stack.callback(staging.close)
             staging.open()
         # What fails in between is the reader's or the user's, unless it says so itself.
         yield staging

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "append",
+    "Appender",
     "exchange",
     "make_folder",
     "remove_file",
@@ -124,10 +124,25 @@ def _sync_file_range() -> Any:
     return call
 
 
-def append(path: Path, line: bytes) -> None:
-    """Add a line to a file."""
-    with _operation("append", path), path.open("ab") as file:
-        file.write(line)
+class Appender:
+    """A file that lines are added to; it stays open, for opening takes longer than writing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._handle = path, -1
+
+    def append(self, line: bytes) -> None:
+        """Add a line."""
+        with _operation("append", self.path):
+            if self._handle < 0:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                self._handle = os.open(self.path, flags, 0o666)
+            _write_all(self._handle, [memoryview(line)])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 def sync(place: Path, below: Iterable[Path] = ()) -> None:

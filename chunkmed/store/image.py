@@ -68,8 +68,8 @@ def create_image(
         own = {"version": versions()["chunkmed"], "commit": staging.fingerprint, **about}
         own["affine"] = levels[0].grid.affine.tolist()
         described = ngff.multiscales([level.grid for level in levels], name, label=label)
-        write_sealed(staging.folder / "zarr.json", group({"ome": described, "chunkmed": own}))
-        consolidate(staging.folder)
+        root = group({"ome": described, "chunkmed": own})
+        _consolidate(staging.folder, root, sync=False)
         return writers
 
 
@@ -226,19 +226,15 @@ def list_label(store: Path, record: Mapping[str, Any]) -> None:
         _consolidate(store, root)
 
 
-def consolidate(store: Path) -> None:
-    """Copy the metadata of every node into the root's, replaced in one step.
+def _consolidate(store: Path, root: dict[str, Any], *, sync: bool = True) -> None:
+    """Write the root's metadata with a copy of every node's, in one step.
 
     xarray warns about stores without it. chunkmed itself reads the nodes' own metadata, so that a
     listing that lags behind after a crash misleads nobody.
     """
-    _consolidate(store, read_sealed(store / "zarr.json"))
-
-
-def _consolidate(store: Path, root: dict[str, Any]) -> None:
     nodes = {name: bare(path) for name, path in nodes_below(store)}
     root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": nodes}
-    write_sealed(store / "zarr.json", root)
+    write_sealed(store / "zarr.json", root, sync=sync)
 
 
 def nodes_below(store: Path) -> Iterator[tuple[str, Path]]:

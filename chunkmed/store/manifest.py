@@ -35,9 +35,9 @@ class Manifest:
     objects: Objects
 
     def write(self, folder: Path) -> None:
-        """Write the manifest into the node folder."""
+        """Write the manifest into the node folder; the commit waits until it is on disk."""
         objects = {key: list(value) for key, value in sorted(self.objects.items())}
-        write_sealed(folder / MANIFEST, {"commit": self.commit, "objects": objects})
+        write_sealed(folder / MANIFEST, {"commit": self.commit, "objects": objects}, sync=False)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

@@ -85,9 +85,9 @@ def _is_intact(raw: bytes, content: Mapping[str, Any]) -> bool:
     return False
 
 
-def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON with its checksum, in one step."""
-    files.write(path, [sealed_bytes(content)], sync=True)
+def write_sealed(path: Path, content: Mapping[str, Any], *, sync: bool = True) -> None:
+    """Write JSON with its checksum, in one step; without ``sync`` it is a commit's to wait for."""
+    files.write(path, [sealed_bytes(content)], sync=sync)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:

@@ -5,6 +5,8 @@ Long form: ``python tests/faults/campaigns.py kill 10000`` and ``... damage 1000
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import itertools
 import os
 import random
@@ -12,7 +14,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dask
@@ -52,7 +53,7 @@ def image(version: int):
     return attach(from_reader(Reader(version)), grid)
 
 
-@contextmanager
+@contextlib.contextmanager
 def small_shards() -> Iterator[None]:
     """Shards of 2 x 20 x 20, so that a small image has many, and three levels in two passes."""
     before = dict(layout._SHARD), dict(layout._INNER), pyramid._ENOUGH
@@ -83,10 +84,17 @@ def write_label(path: Path, version: int) -> None:
     cm.save(image(version) > 50, path, name="body", overwrite=True)
 
 
+def cut_off(path: Path, version: int) -> None:
+    """Leave a write that failed after its first two blocks, with its draft and ledger."""
+    with files.watch(failer_after_blocks(2)), contextlib.suppress(ChunkmedError):
+        write_image(path, version)
+
+
 #: What is there before, what is written, and what the two versions look like to a reader.
 SCENARIOS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], str | None]] = {
     "write": (lambda path: None, lambda path: write_image(path, 2), None),
     "overwrite": (lambda path: write_image(path, 1), lambda path: write_image(path, 2), None),
+    "resume": (lambda path: cut_off(path, 2), lambda path: write_image(path, 2), None),
     "label": (lambda path: write_image(path, 2), lambda path: write_label(path, 2), "body"),
     "label again": (
         lambda path: (write_image(path, 2), write_label(path, 1)),
@@ -150,6 +158,18 @@ def killer_after_blocks(count: int) -> files.Watcher:
     return watcher
 
 
+def failer_after_blocks(count: int) -> files.Watcher:
+    """Return a watcher that fails all operations once the ledger knows of so many blocks."""
+    appended: list[Path] = []
+
+    def watcher(when: str, name: str, path: Path) -> None:
+        appended.extend([path] * ((when, name) == ("after", "append")))
+        if when == "before" and len(appended) >= count:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return watcher
+
+
 def failer(at: int, number: int) -> files.Watcher:
     """Return a watcher that lets the n-th operation fail with an error number."""
     state = {"count": 0}
@@ -204,7 +224,8 @@ def uninterrupted(scenario: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
     with folder() as name:
         path = Path(name) / "image.zarr"
         prepare(path)
-        before = snapshot(path)
+        # With what lies beside the store: drafts and ledgers.
+        before = snapshot(path.parent)
         act(path)
         return before, snapshot(path)
 
@@ -228,7 +249,7 @@ def kill_campaign(scenario: str, every: int = 1) -> int:
     for at in sorted({*range(0, total, every), total - 1}):
         with folder() as name:
             path = Path(name) / "image.zarr"
-            lay_out(path, before)
+            lay_out(path.parent, before)
 
             def action(at=at, path=path) -> None:
                 with files.watch(killer(at)):
@@ -251,7 +272,7 @@ def error_campaign(scenario: str, numbers: list[int]) -> int:
         number = numbers[at % len(numbers)]
         with folder() as name:
             path = Path(name) / "image.zarr"
-            lay_out(path, before)
+            lay_out(path.parent, before)
             with files.watch(failer(at, number)):
                 try:
                     act(path)

@@ -42,8 +42,8 @@ def test_kill_before_and_after_every_operation(scenario):
     assert campaign("scenario", scenario) > 200
 
 
-@pytest.mark.parametrize("scenario", ["label", "label again"])
-def test_kill_before_every_operation_of_a_label_image(scenario):
+@pytest.mark.parametrize("scenario", ["resume", "label", "label again"])
+def test_kill_before_every_operation(scenario):
     assert campaign("scenario", scenario, "before") > 100
 
 

@@ -190,3 +190,15 @@ def test_minus_zero_is_kept(tmp_path):
     writer, _ = create_array(tmp_path / "a", values.shape, "float64", commit="c", layout=layout)
     writer.write([(0, n) for n in values.shape], values)
     assert np.signbit(open_array(tmp_path / "a", "c").read([(0, n) for n in values.shape])).all()
+
+
+@pytest.mark.parametrize("endian", ["little", "big"])
+def test_a_box_is_decoded_into_a_given_buffer(tmp_path, endian):
+    written(tmp_path / "a", values_of(), CODECS["zstd"], endian=endian)
+    room = np.full((2, 20, 40, 40), -1, np.int16)
+    part = room[1:, 2:10, 5:25, 3:34]
+    assert open_array(tmp_path / "a", None).read(BOX, out=part) is part
+    np.testing.assert_array_equal(part, cut(values_of()))
+    assert (room[0] == -1).all() and (room[1, :2] == -1).all() and (room[1, :, :, 34:] == -1).all()
+    with pytest.raises(ValueError, match="shape"):
+        open_array(tmp_path / "a", None).read(BOX, out=room)

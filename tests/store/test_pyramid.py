@@ -131,7 +131,10 @@ def test_levels_of_labels_are_modes(tmp_path, small_levels, sides):
         labels = (image // 33).astype(np.int32)
         cm.save(labels, tmp_path / "a.zarr", name="thirds")
         cm.save(image > 50, tmp_path / "a.zarr", name="body")
-    for name, plain in (("thirds", (values // 33).astype(np.int32)), ("body", (values > 50).astype(np.uint8))):
+    for name, plain in (
+        ("thirds", (values // 33).astype(np.int32)),
+        ("body", (values > 50).astype(np.uint8)),
+    ):
         for level in (1, 2):
             plain = shrink_mode(plain, levels_of(grid_of(image))[level].factors)
             np.testing.assert_array_equal(cm.open(tmp_path / "a.zarr", label=name, level=level).values, plain)
