@@ -49,6 +49,8 @@ PIPELINES = {
     "zarrs": "zarrs.ZarrsCodecPipeline",
 }
 Box = tuple[tuple[int, int], ...]
+#: Seconds of every turn by library, case and number of threads.
+Times = dict[tuple[str, str, int], list[float]]
 
 
 def volume(folder: str | None) -> np.ndarray:
@@ -140,7 +142,7 @@ def timed(action: Callable[[Box], Any], boxes: list[Box], threads: int) -> float
 def codec_case(values: np.ndarray, inner: tuple[int, ...], codec: str, root: Path) -> Iterator[dict]:
     """Time all libraries on one layout and codec, in turns."""
     libraries = [ours(values), *(through_zarr(name, values) for name in PIPELINES)]
-    times: dict[tuple[str, str, int], list[float]] = {}
+    times: Times = {}
     ratio = 0.0
     for _ in range(REPEATS):
         for threads in (1, 2):
@@ -173,9 +175,7 @@ def codec_case(values: np.ndarray, inner: tuple[int, ...], codec: str, root: Pat
     yield from bars(times, codec, inner)
 
 
-def bars(
-    times: dict[tuple[str, str, int], list[float]], codec: str, inner: tuple[int, ...]
-) -> Iterator[dict]:
+def bars(times: Times, codec: str, inner: tuple[int, ...]) -> Iterator[dict]:
     """Yield the ratios that are asked for, as medians of pairs of one turn."""
     for name in ("write", "read"):
         for peer in PIPELINES:

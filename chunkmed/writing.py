@@ -15,7 +15,6 @@ from chunkmed.graph.nodes import Array, Node, Source
 from chunkmed.graph.plan import make_plan
 from chunkmed.graph.run import Work, run
 from chunkmed.grid import Grid
-from chunkmed.kernels.shrink import shrink_mean, shrink_mode
 
 __all__ = ["write_image"]
 
@@ -77,6 +76,9 @@ class _Shrink:
     def __call__(self, values: Array, factors: tuple[int, int, int]) -> Array:
         if factors == (1, 1, 1):
             return values
+        # Here, for numba takes a second to import and most images have no coarser level.
+        from chunkmed.kernels.shrink import shrink_mean, shrink_mode
+
         if self.labels:
             return shrink_mode(values, factors)
         return shrink_mean(values, factors, self.padding)

@@ -58,6 +58,10 @@ def test_work_needs_no_pictures_and_no_cluster(code):
     assert not {"matplotlib", "distributed", "hypothesis", "pytest"} & imported(code)
 
 
+def test_opening_a_store_needs_no_compiler():
+    assert "numba" not in imported("import chunkmed as cm; cm.open; cm.convert; cm.save")
+
+
 def test_public_names():
     assert len(chunkmed.__all__) <= 20
     assert chunkmed.__all__ == sorted(chunkmed.__all__) == dir(chunkmed)

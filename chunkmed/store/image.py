@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -232,21 +232,20 @@ def _consolidate(store: Path, root: dict[str, Any], *, sync: bool = True) -> Non
     xarray warns about stores without it. chunkmed itself reads the nodes' own metadata, so that a
     listing that lags behind after a crash misleads nobody.
     """
-    nodes = {name: bare(path) for name, path in nodes_below(store)}
-    root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": nodes}
+    copies = {"kind": "inline", "must_understand": False, "metadata": nodes_below(store)}
+    root["consolidated_metadata"] = copies
     write_sealed(store / "zarr.json", root, sync=sync)
 
 
-def nodes_below(store: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the path of every node below the root, and its metadata file."""
-    for path in sorted(store.rglob("zarr.json")):
-        parts = path.parent.relative_to(store).parts
-        if parts and all(is_final(part) for part in parts):
-            yield "/".join(parts), path
-
-
-def bare(path: Path) -> dict[str, Any]:
-    """Return the metadata of a node without copies of others."""
-    node: dict[str, Any] = json.loads(path.read_bytes())
-    node.pop("consolidated_metadata", None)
-    return node
+def nodes_below(store: Path) -> dict[str, dict[str, Any]]:
+    """Return the metadata of every node below the root, by its path."""
+    nodes = {}
+    for folder, below, names in os.walk(store):
+        below[:] = sorted(name for name in below if is_final(name))
+        if "zarr.json" in names and Path(folder) != store:
+            node: dict[str, Any] = json.loads((Path(folder) / "zarr.json").read_bytes())
+            # Below an array there are only shards, perhaps very many.
+            below[:] = below if node["node_type"] == "group" else []
+            node.pop("consolidated_metadata", None)
+            nodes[Path(folder).relative_to(store).as_posix()] = node
+    return nodes

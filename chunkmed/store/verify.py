@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chunkmed.errors import StoreError
 from chunkmed.store.commit import repair
-from chunkmed.store.image import bare, label_names, no_store, nodes_below, not_ours
+from chunkmed.store.image import label_names, no_store, nodes_below, not_ours
 from chunkmed.store.manifest import MANIFEST, Damage, Manifest
 from chunkmed.store.sealed import read_sealed
 
@@ -61,7 +61,7 @@ def _listing(store: Path) -> Iterator[Damage]:
         if (names or listing.exists()) and read_sealed(listing)["attributes"]["ome"]["labels"] != names:
             yield Damage("labels/zarr.json", "it does not list the label images that are there")
         root = read_sealed(store / "zarr.json")
-        if root["consolidated_metadata"]["metadata"] != {n: bare(p) for n, p in nodes_below(store)}:
+        if root["consolidated_metadata"]["metadata"] != nodes_below(store):
             yield Damage("zarr.json", "its copy of the metadata is older than the metadata")
     except (StoreError, OSError, KeyError, ValueError) as error:
         yield Damage("labels/zarr.json", str(error))

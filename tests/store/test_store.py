@@ -466,11 +466,13 @@ def test_names_that_are_no_names(saved, name):
     assert sorted(saved.parent.rglob("*")) == files
 
 
-@pytest.mark.parametrize("name", ["left-ventricle_2", "0", "v1.2"])
+@pytest.mark.parametrize("name", ["left-ventricle_2", "0", "v1.2", "c"])
 def test_names_that_are_names(saved, name):
     found = cm.save(cm.open(saved) > 3, saved, name=name)
     assert found.dtype == np.uint8 and found.name == name
     assert rooms.label_names(saved) == sorted(["body", name])
+    assert rooms.verify(saved) == []
+    assert np.array_equal(zarr.open_group(saved, mode="r")[f"labels/{name}/0/image"][...], found.values)
 
 
 @pytest.mark.parametrize(
