@@ -1,4 +1,4 @@
-"""Shard codec: ours beside zarr-python and zarrs on the same layouts, and what the protocol costs.
+"""Shard codec: ours beside zarr-python and zarrs on the same layouts.
 
     python benchmarks/shards.py [DICOM_FOLDER] > benchmarks/results/shards.jsonl
 
@@ -7,9 +7,7 @@ One JSON line per case. All libraries take turns within one run, every write goe
 volume is a generated one, as noisy as a chest CT.
 
 - ``write``, ``read``: a whole array of 128 MiB in blocks of one shard, one and two threads;
-- ``read_halo``: the same blocks grown by 8 voxels; ``read_slices``: one slice of every 32;
-- ``protocol``: the whole commit (ledger, manifest, fsync, rename) against the same shards and
-  nothing else, in pairs.
+- ``read_halo``: the same blocks grown by 8 voxels; ``read_slices``: one slice of every 32.
 """
 
 from __future__ import annotations
@@ -33,10 +31,8 @@ import scipy.ndimage
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from chunkmed.store import staged
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array
 from chunkmed.store.layout import Layout
-from chunkmed.store.sealed import write_sealed
 from chunkmed.store.shards import Codec
 
 REPEATS = 5
@@ -201,57 +197,22 @@ def paired(slow: list[float], fast: list[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(slow, fast, strict=True)), 2)
 
 
-def protocol(values: np.ndarray, root: Path, copies: int) -> dict:
-    """Compare the whole protocol with shards alone, in pairs whose order alternates."""
-    layout = Layout(INNERS[0], SHARD)
-    shape = (copies, *SHAPE[1:])
-    boxes = [((t, t + 1), *box[1:]) for t in range(copies) for box in shards()]
-
-    def part(box: Box) -> np.ndarray:
-        return values[cut(((0, 1), *box[1:]))]
-
-    def shards_alone(path: Path) -> None:
-        writer, _ = create_array(path, shape, values.dtype, commit="b", layout=layout)
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda box: writer.write(box, part(box)), boxes))
-
-    def whole(path: Path) -> None:
-        with staged(path, "f", store=path) as staging:
-            writer, _ = create_array(staging.folder / "a", shape, values.dtype, commit="f", layout=layout)
-            write_sealed(staging.folder / "zarr.json", {"commit": "f"}, sync=False)
-            with ThreadPoolExecutor(2) as pool:
-                for written in pool.map(lambda box: writer.write(box, part(box)), boxes):
-                    staging.record({f"a/{key}": value for key, value in written.items()})
-
-    times: dict[str, list[float]] = {"alone": [], "whole": []}
-    actions = [("alone", shards_alone), ("whole", whole)]
-    for number in range(2 * REPEATS):
-        for name, action in actions if number % 2 else actions[::-1]:
-            path = root / f"{name}.zarr"
-            started = time.perf_counter()
-            action(path)
-            times[name].append(time.perf_counter() - started)
-            shutil.rmtree(path)
-            os.sync()
+def machine(folder: str | None) -> dict:
+    """Return where and on what a benchmark ran."""
     return {
-        "case": "protocol",
-        "mib": copies * values.nbytes // 2**20,
-        "alone_s": round(statistics.median(times["alone"]), 4),
-        "whole_s": round(statistics.median(times["whole"]), 4),
-        "ratio": paired(times["whole"], times["alone"]),
-        "ratio_of_medians": round(statistics.median(times["whole"]) / statistics.median(times["alone"]), 3),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "zarr": zarr.__version__,
+        "volume": "DICOM" if folder else "generated",
     }
 
 
 def main(folder: str | None) -> None:
     """Run all cases."""
     values = volume(folder)
-    about = {"machine": platform.machine(), "cores": os.cpu_count(), "zarr": zarr.__version__}
-    about["volume"] = "DICOM" if folder else "generated"
-    print(json.dumps(about | {"python": platform.python_version(), "bytes": values.nbytes}), flush=True)
+    print(json.dumps(machine(folder)), flush=True)
     with tempfile.TemporaryDirectory() as name:
-        for copies in (1, 8):
-            print(json.dumps(protocol(values, Path(name), copies)), flush=True)
         for codec in CODECS:
             for inner in INNERS:
                 for line in codec_case(values, inner, codec, Path(name)):
