@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkmed.graph.box import Box, box_size, cover, hull, intersect, sides, take, whole, within
+from chunkmed.graph.box import Box, box_size, cover, hull, intersect, sides, take, within
 from chunkmed.graph.nodes import Array, Node, Opaque, Source
 
 __all__ = ["Reading", "evaluate", "needs", "opaque_keys", "recording", "walk"]
@@ -57,15 +57,19 @@ def walk(roots: Sequence[Node]) -> list[Node]:
     return list(order.values())
 
 
-def needs(requests: Sequence[Request], order: Sequence[Node]) -> dict[str, Box]:
-    """Return the box of every node that the requests need, by token."""
+def needs(requests: Sequence[Request], order: Sequence[Node], *, reach: bool = False) -> dict[str, Box]:
+    """Return the box of every node that the requests need, by token.
+
+    With ``reach`` also what nodes fetch by themselves: all that is read, not all that is held.
+    """
     need: dict[str, Box] = {}
     for node, box in requests:
         need[node.token] = hull(need[node.token], box) if node.token in need else box
     for node in reversed(order):
         if node.token not in need:
             continue
-        for item, part in zip(node.inputs, node.request(need[node.token]), strict=True):
+        box = need[node.token]
+        for item, part in zip(node.inputs, node.reach(box) if reach else node.request(box), strict=True):
             if part is not None:
                 need[item.token] = hull(need[item.token], part) if item.token in need else part
     return need
@@ -111,19 +115,13 @@ def opaque_keys(requests: Sequence[Request]) -> dict[Any, Opaque]:
     order = walk([node for node, _ in requests])
     if not any(isinstance(node, Opaque) for node in order):
         return {}
-    need = needs(requests, order)
-    # A stencil that wraps fetches by itself: its inputs' boxes are not in `need`, so take all.
+    need = needs(requests, order, reach=True)
     return {
         (node.name, *index): node
         for node in order
-        if isinstance(node, Opaque)
-        for index, _ in cover(_opaque_box(node, need, order), node.chunks)
+        if isinstance(node, Opaque) and node.token in need
+        for index, _ in cover(need[node.token], node.chunks)
     }
-
-
-def _opaque_box(node: Opaque, need: Mapping[str, Box], order: Sequence[Node]) -> Box:
-    wraps = any(getattr(other, "wrap", ()) for other in order)
-    return need[node.token] if node.token in need and not wraps else whole(node.shape)
 
 
 def _make(

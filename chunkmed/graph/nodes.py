@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from dask.tokenize import tokenize
 
-from chunkmed.graph.box import Box, grow, take, within
+from chunkmed.graph.box import Box, grow, take, whole, within
 from chunkmed.provenance import content_hash, versions
 
 __all__ = [
@@ -112,6 +112,15 @@ class Node(ABC):
     @abstractmethod
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Return the values of a box from the inputs' arrays."""
+
+    def reach(self, box: Box) -> tuple[Box, ...]:
+        """Return the box of each input that is read in all, by ``compute`` itself too."""
+        pairs = zip(self.inputs, self.request(box), strict=True)
+        return tuple(whole(item.shape) if part is None else part for item, part in pairs)
+
+    def piece(self, box: Box) -> tuple[Box, ...]:
+        """Return the box of each input that is held at once."""
+        return self.reach(box)
 
     @property
     @abstractmethod
@@ -263,6 +272,17 @@ class Stencil(Node):
         grown = self.grown(box)
         wraps = any(a < 0 or b > n for (a, b), n in zip(grown, self.shape, strict=True))
         return tuple(None if wraps else grown for _ in self.inputs)
+
+    def reach(self, box: Box) -> tuple[Box, ...]:
+        """Return the grown box, the whole axis where it wraps around."""
+        pairs = zip(self.grown(box), self.shape, strict=True)
+        span = tuple((0, n) if a < 0 or b > n else (a, b) for (a, b), n in pairs)
+        return tuple(span for _ in self.inputs)
+
+    def piece(self, box: Box) -> tuple[Box, ...]:
+        """Return the box grown by as much as is fetched, as if it were in the middle."""
+        near = grow(box, self.depth, self.shape)
+        return tuple(near for _ in self.inputs)
 
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Run the kernel on the grown box and drop the halo."""

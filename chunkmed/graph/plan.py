@@ -55,6 +55,11 @@ class Plan:
 
 def task_bytes(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
     """Return the predicted memory of a task that makes ``box`` of every node and hands it on."""
+    return int(_held(nodes, box, sink_bytes) * TASK_SLACK) + TASK_FLOOR_BYTES
+
+
+def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
+    """Return the most bytes of arrays that exist at a time."""
     requests = [(node, box) for node in nodes]
     order = walk(nodes)
     need = needs(requests, order)
@@ -68,12 +73,18 @@ def task_bytes(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
         live += own
         dead = {i.token: i for i in node.inputs if last[i.token] == node.token and i.token in need}
         live -= sum(box_size(need[i.token]) * i.dtype.itemsize for i in dead.values())
-    peak = max(peak, live + int(box_size(box) * sink_bytes))
-    return int(peak * TASK_SLACK) + TASK_FLOOR_BYTES
+    return max(peak, live + int(box_size(box) * sink_bytes))
 
 
 def _workspace(node: Node, box: Box) -> int:
-    """Return what a node needs beside its inputs and its output."""
+    """Return what a node needs beside its output and the inputs that it is given."""
+    asked = zip(node.inputs, node.request(box), node.piece(box), strict=True)
+    return _own_workspace(node, box) + max(
+        (_held([i], piece) for i, part, piece in asked if part is None), default=0
+    )
+
+
+def _own_workspace(node: Node, box: Box) -> int:
     if isinstance(node, Stencil):
         grown = box_size(grow(box, node.depth, node.shape))
         widest = max(node.dtype.itemsize, *(item.dtype.itemsize for item in node.inputs))
@@ -221,7 +232,7 @@ def _read_bytes(nodes: Sequence[Node], block: Sequence[int]) -> int:
     """Return the bytes that all tasks read, from the halo of a central block."""
     shape, order = nodes[0].shape, walk(nodes)
     box = _central_box(shape, block)
-    need = needs([(node, box) for node in nodes], order)
+    need = needs([(node, box) for node in nodes], order, reach=True)
     sources = [node for node in order if isinstance(node, Source) and node.token in need]
     return _tasks(shape, block) * sum(box_size(need[node.token]) * node.dtype.itemsize for node in sources)
 

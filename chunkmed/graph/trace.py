@@ -1,7 +1,8 @@
 """From a dask array back to its node, by an allow-list.
 
 Traced: chunkmed's own layers; the elementwise functions of :data:`ELEMENTWISE` with identity or
-broadcast indices; slices of step one, integers and new axes; rechunking; small NumPy arrays.
+broadcast indices; slices of step one, integers and new axes; rechunking; small NumPy arrays; mean,
+variance, standard deviation, sum, lowest and highest along one axis.
 Everything else is an :class:`~chunkmed.graph.nodes.Opaque` source on its original blocks: never an
 arbitrary ``Blockwise``, because ``map_blocks(b - b.mean())`` would be silently wrong when re-blocked.
 """
@@ -18,10 +19,12 @@ import dask.array as da
 import numpy as np
 from dask._task_spec import Alias, TaskRef
 from dask.array import chunk as dask_chunk
+from dask.array import reductions
 from dask.array.core import _enforce_dtype
 from dask.blockwise import Blockwise, blockwise_token
 
 from chunkmed.graph.nodes import Array, Call, Crop, Node, Opaque, Pointwise, Source
+from chunkmed.graph.reductions import axis_reduction, reduction
 from chunkmed.graph.views import BlocksLayer, Chunks
 from chunkmed.provenance import content_hash
 
@@ -41,6 +44,8 @@ ELEMENTWISE: tuple[Any, ...] = (
     np.isclose,
     np.nan_to_num,
     dask_chunk.astype,
+    # What dask's std puts behind its variance.
+    *filter(None, [getattr(reductions, "_sqrt", None)]),
 )
 #: A NumPy operand up to this size is carried in the node; larger ones stay dask's.
 CONSTANT_BYTES = 1 << 20
@@ -114,7 +119,7 @@ class _Tracer:
         layer = self.graph.layers.get(name)
         if isinstance(layer, BlocksLayer):
             return Traced(layer.node, layer.chunks)
-        for attempt in (self._elementwise, self._constant, self._rechunked, self._sliced):
+        for attempt in (self._elementwise, self._constant, self._rechunked, self._sliced, self._reduced):
             try:
                 found = attempt(name, layer, hint)
             except _UnknownBlocksError:
@@ -186,6 +191,17 @@ class _Tracer:
             return None
         crop = _crop(below, layer)
         return None if crop is None else Traced(*crop)
+
+    def _reduced(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
+        found = axis_reduction(self.graph, name)
+        if found is None:
+            return None
+        below = self.visit(found.source, None)
+        node = reduction(below.node, found)
+        if node is None or below.chunks is None:
+            return None
+        kept = ((1,),) if found.keepdims else ()
+        return Traced(node, (*below.chunks[: found.axis], *kept, *below.chunks[found.axis + 1 :]))
 
 
 def _single(names: set[str]) -> str:

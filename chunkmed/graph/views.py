@@ -18,6 +18,7 @@ from dask._task_spec import DataNode, Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, Layer
 
 from chunkmed.errors import InputError
+from chunkmed.graph.along import AxisStatistics, Reduced
 from chunkmed.graph.box import Box, chunk_boxes, regular_chunks
 from chunkmed.graph.evaluate import evaluate, opaque_keys, walk
 from chunkmed.graph.nodes import Array, Crop, Node, Opaque, Reader, Shared, Source
@@ -116,6 +117,11 @@ def natural_block(node: Node) -> tuple[int, ...]:
             block = below.reader.chunks
         elif isinstance(below, Opaque):
             block = tuple(max(sizes) for sizes in below.chunks)
+        elif isinstance(below, AxisStatistics):
+            parent = found[below.inputs[0].token]
+            block = (below.shape[0], *parent[: below.axis], *parent[below.axis + 1 :])
+        elif isinstance(below, Reduced):
+            block = found[below.inputs[0].token][1:]
         elif isinstance(below, Crop):
             parent = found[below.inputs[0].token]
             block = tuple(1 if axis is None else parent[axis] for axis in below.axes)

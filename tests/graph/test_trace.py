@@ -95,6 +95,8 @@ TRACED = {
     "long chain": lambda: (
         (np.sqrt(ndi.median_filter(I * 2, 3) + PER_TIME) - F.fillna(0)).astype("f4").isel(t=3)
     ),
+    "mean over t": lambda: I.mean("t"),
+    "minus mean over t": lambda: I - I.mean("t"),
 }
 
 
@@ -103,6 +105,8 @@ def _minus_block_mean(block):
 
 
 OPAQUE = {
+    "mean over all": lambda: I - I.mean(),
+    "median over t": lambda: I.median("t"),
     "map_blocks": lambda: I.data.map_blocks(_minus_block_mean, dtype=np.int16),
     "map_blocks then operators": lambda: I.data.map_blocks(_minus_block_mean, dtype=np.int16) * 2 + I.data,
     "apply_ufunc": lambda: xr.apply_ufunc(
@@ -118,8 +122,6 @@ OPAQUE = {
     "fancy index": lambda: I.isel(y=[4, 0, 2]),
     "flip": lambda: I[:, ::-1],
     "isin": lambda: I.isin([3, 4, 5]),
-    "mean over t": lambda: I.mean("t"),
-    "minus mean over t": lambda: I - I.mean("t"),
     "pad": lambda: I.pad(x=1, constant_values=0),
     "reshape": lambda: I.data.reshape((4, 42)),
     "roll": lambda: I.roll(x=2),
