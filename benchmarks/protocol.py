@@ -26,6 +26,7 @@ from chunkmed.store.arrays import create_array
 from chunkmed.store.layout import Layout
 from chunkmed.store.sealed import write_sealed
 
+COMMIT = "f" * 16
 #: Pairs by how many volumes of 128 MiB are written.
 PAIRS = {1: 50, 8: 16}
 
@@ -45,9 +46,9 @@ def protocol(values: np.ndarray, root: Path, copies: int) -> dict:
             list(pool.map(lambda box: writer.write(box, part(box)), boxes))
 
     def whole(path: Path) -> None:
-        with staged(path, "f", store=path) as staging:
-            writer, _ = create_array(staging.folder / "a", shape, values.dtype, commit="f", layout=layout)
-            write_sealed(staging.folder / "zarr.json", {"commit": "f"}, sync=False)
+        with staged(path, COMMIT) as staging:
+            writer, _ = create_array(staging.folder / "a", shape, values.dtype, commit=COMMIT, layout=layout)
+            write_sealed(staging.folder / "zarr.json", {"commit": COMMIT}, sync=False)
             with ThreadPoolExecutor(2) as pool:
                 for written in pool.map(lambda box: writer.write(box, part(box)), boxes):
                     staging.record({f"a/{key}": value for key, value in written.items()})

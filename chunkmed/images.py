@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import warnings
 from collections.abc import Sequence
@@ -61,7 +60,7 @@ def convert(
     series : str or int, optional
         Which series, where there are several: a selector of ``print(chunkmed.scan(source))``.
     overwrite : bool, default False
-        Replace an existing store.
+        Replace an existing store, its label images included; what chunkmed did not write never.
     pyramid : bool, default True
         Write coarser levels too, for viewers.
 
@@ -78,7 +77,7 @@ def convert(
         If the store exists already or cannot be written.
     """
     stack = _stack(source, series)
-    target = Path(store_path)
+    target = _resolved(store_path)
     for text in stack.warnings:
         warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
     try:
@@ -146,8 +145,8 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
     xarray.DataArray
         Lazy, dims (t, z, y, x).
     """
-    if isinstance(path, str | os.PathLike) and store.is_store(Path(path)):
-        return _open_store(Path(path), label, level)
+    if isinstance(path, str | os.PathLike) and store.is_store(_resolved(path)):
+        return _open_store(_resolved(path), label, level)
     if label is not None or level:
         raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
     stack = _stack(path, series)
@@ -184,7 +183,8 @@ def save(
     name : str, optional
         Save as a label image of this name: integers or a mask, on the grid of the store's image.
     overwrite : bool, default False
-        Replace what is there.
+        Replace what is there: an image with its label images, or one label image. What chunkmed did
+        not write is never replaced.
     pyramid : bool, default True
         Write coarser levels too, for viewers: means (padding and NaN left out), for a label image
         the most frequent label.
@@ -202,11 +202,9 @@ def save(
         If it exists already or cannot be written.
     """
     full = _four_dims(image)
-    grid, lifted, target = grid_of(full), lift(full), Path(store_path)
-    times = full.coords["trigger_time_ms"].values if "trigger_time_ms" in full.coords else None
-    if times is not None and times.shape != grid.shape[:2]:
-        times = times.reshape(grid.shape[:2])
-    _check_ascending(grid)
+    grid, lifted, target = grid_of(full), lift(full), _resolved(store_path)
+    times = _trigger_times(full)
+    _check_positions(grid)
     if name is None:
         about = {"history": [provenance.step("save")]}
         write_image(
@@ -238,13 +236,31 @@ def save(
         overwrite=overwrite,
         pyramid=pyramid,
     )
-    store.list_label(target, provenance.step("save", name=name))
     return open(target, label=name)
 
 
-def _check_ascending(grid: Grid) -> None:
+def _resolved(path: PathLike) -> Path:
+    """Return where a store really lies: through a link it would have a second lock."""
+    return Path(path).resolve()
+
+
+def _trigger_times(image: xr.DataArray) -> Any:
+    """Return the time of each slice as (t, z), None where there is none."""
+    if "trigger_time_ms" not in image.coords:
+        return None
+    dims = image.dims[:2]
+    times = image.coords["trigger_time_ms"].variable.set_dims({dim: image.sizes[dim] for dim in dims})
+    return times.transpose(*dims).values
+
+
+def _check_positions(grid: Grid) -> None:
+    if 0 in grid.shape:
+        raise InputError("an empty image", kind="empty-image", why=f"shape {grid.shape}")
     for axis, positions in zip(SPACE, (grid.z_mm, grid.y_mm, grid.x_mm), strict=True):
-        if any(b <= a for a, b in itertools.pairwise(positions)):
+        if not np.all(np.isfinite(positions)):
+            raise InputError(f"positions along {axis} are not all numbers", kind="bad-positions")
+        # As they are stored: rounded to a millionth.
+        if np.any(np.diff(np.round(positions, 6)) <= 0):
             raise InputError(
                 f"positions along {axis} do not ascend",
                 kind="not-ascending",
@@ -260,7 +276,8 @@ def _four_dims(image: xr.DataArray) -> xr.DataArray:
     for dim in missing:
         if dim not in image.coords:
             image = image.assign_coords({dim: 0.0})
-    return image.expand_dims(missing).transpose(*grid.dims) if missing else image
+    # By name: an image that was transposed is stored in the order that the dims of a store have.
+    return image.expand_dims(missing).transpose(*grid.dims)
 
 
 def _check_label(image: xr.DataArray, target: Path) -> None:
@@ -283,7 +300,7 @@ def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray |
     like : xarray.DataArray, optional
         The image that the labels belong to.
     """
-    target = Path(path)
+    target = _resolved(path)
     if name is None and store.is_store(target):
         names = store.label_names(target)
         name = names[0] if len(names) == 1 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ import numpy as np
 from chunkmed import provenance, store
 from chunkmed.graph.box import Box
 from chunkmed.graph.nodes import Array, Node, Source
-from chunkmed.graph.plan import make_plan
+from chunkmed.graph.plan import Plan, make_plan
 from chunkmed.graph.run import Work, run
+from chunkmed.graph.shrunk import Shrink, Shrunk
 from chunkmed.grid import Grid
 
 __all__ = ["write_image"]
 
-#: A block and its encoded chunks are held together, in bytes per byte of the block.
-_HELD_PER_BYTE = 2.5
+#: A block, its encoded chunks and its coarser levels are held together, in bytes per byte of the block.
+_HELD_PER_BYTE = 3.5
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,12 @@ class _WriteBlock:
     """Task: write one block of whole shards, and what it is on coarser levels, in one go."""
 
     targets: tuple[_Target, ...]
-    shrink: _Shrink
+    shrink: Shrink
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> dict[str, tuple[int, int]]:
-        values, written = arrays[0].astype(self.targets[0].writer.dtype, copy=False), {}
-        for target in self.targets:
+        values = arrays[0].astype(self.targets[0].writer.dtype, copy=False)
+        written = self.targets[0].write(box, values)
+        for target in self.targets[1:]:
             box = target.level.shrink(box)
             values = self.shrink(values, target.level.factors)
             written.update(target.write(box, values))
@@ -59,29 +61,20 @@ class _WriteBlock:
 
     def keys(self, box: Box) -> list[str]:
         """Return the keys of everything that the task of a box writes."""
-        keys = []
-        for target in self.targets:
+        keys = self.targets[0].keys(box)
+        for target in self.targets[1:]:
             box = target.level.shrink(box)
             keys += target.keys(box)
         return keys
 
 
 @dataclass(frozen=True)
-class _Shrink:
-    """How a coarser level is made from a finer one."""
+class _Pass:
+    """One reading of an image: the level it makes, and those that its blocks hold whole."""
 
-    labels: bool
-    padding: float | None
-
-    def __call__(self, values: Array, factors: tuple[int, int, int]) -> Array:
-        if factors == (1, 1, 1):
-            return values
-        # Here, for numba takes a second to import and most images have no coarser level.
-        from chunkmed.kernels.shrink import shrink_mean, shrink_mode
-
-        if self.labels:
-            return shrink_mode(values, factors)
-        return shrink_mean(values, factors, self.padding)
+    node: Node
+    task: _WriteBlock
+    plan: Plan
 
 
 def write_image(
@@ -121,15 +114,19 @@ def write_image(
         Whether coarser levels are written too.
     """
     dtype = np.dtype(np.uint8) if label and node.dtype == bool else node.dtype
+    store.check_attributes({**attributes, **about})
     # Everything that decides the bytes of the node: a write with the same fingerprint resumes.
     times = None if trigger_time_ms is None else np.asarray(trigger_time_ms).tolist()
     version = provenance.versions()["chunkmed"]
     parts = (node.token, repr(grid), times, str(dtype), name, attributes, about, pyramid, version)
     fingerprint = provenance.content_hash(*parts)
-    root = target.parents[1] if label else target
     levels = store.levels_of(grid, pyramid=pyramid)
-    shrink = _Shrink(label or dtype.kind == "b", attributes.get("padding_value"))
-    with store.staged(target, fingerprint, store=root, overwrite=overwrite) as staging:
+    shrink = Shrink(label or dtype.kind == "b", attributes.get("padding_value"))
+    listing = provenance.step("save", name=name) if label else None
+    with store.staged(target, fingerprint, listing=listing, overwrite=overwrite) as staging:
+        if staging is None:
+            # Committed by a call that was cut off before it could list the label image.
+            return
         writers = store.create_image(
             staging,
             levels,
@@ -141,36 +138,43 @@ def write_image(
             label=label,
         )
         targets = [_Target(i, *pair) for i, pair in enumerate(zip(levels, writers, strict=True))]
-        _write_levels(node, targets, shrink, staging)
+        # All are planned before the first runs: what does not fit is refused at once.
+        for each in list(_passes(node, targets, shrink, staging)):
+            _run(each, staging)
 
 
-def _write_levels(node: Node, targets: Sequence[_Target], shrink: _Shrink, staging: store.Staging) -> None:
-    """Write all levels in as few passes as blocks allow: what one does not reach rereads its last."""
-    done = _write_pass(node, targets, shrink, staging, skip_first=False)
+def _passes(
+    node: Node, targets: Sequence[_Target], shrink: Shrink, staging: store.Staging
+) -> Iterator[_Pass]:
+    """Yield as few passes as blocks allow: a level that one does not own is made from the last it does."""
+    done = 0
     while done < len(targets):
-        finest = targets[done - 1]
-        folder = staging.folder / store.array_path(finest.number)
-        source = Source(store.open_array(folder, staging.fingerprint))
-        done += _write_pass(source, targets[done - 1 :], shrink, staging, skip_first=True) - 1
+        if done:
+            folder = staging.folder / store.array_path(targets[done - 1].number)
+            above = Source(store.open_array(folder, staging.fingerprint))
+            node = Shrunk(above, targets[done].level.factors, shrink)
+        each = _pass(node, targets[done:], shrink)
+        done += len(each.task.targets)
+        yield each
 
 
-def _write_pass(
-    node: Node, targets: Sequence[_Target], shrink: _Shrink, staging: store.Staging, *, skip_first: bool
-) -> int:
-    """Write the first targets in one pass over a node; return how many it was."""
+def _pass(node: Node, targets: Sequence[_Target], shrink: Shrink) -> _Pass:
     levels = [target.level for target in targets]
     shards = [target.writer.layout.shard for target in targets]
-    least = 1 if skip_first else 0
-    units = [store.unit_of(levels, shards, count) for count in range(len(levels) - 1, least - 1, -1)]
-    held = _HELD_PER_BYTE * node.dtype.itemsize * (1.0 if skip_first else 1.5)
+    units = [store.unit_of(levels, shards, count) for count in range(len(levels) - 1, -1, -1)]
+    held = _HELD_PER_BYTE * targets[0].writer.dtype.itemsize
     plan = make_plan([node], unit=units[-1], wishes=units[:-1], sink_bytes=held)
     count = 1 + len(list(store.owned_levels(levels, shards, plan.block)))
-    # The first target's own step down belongs to an earlier pass.
-    first = _Target(targets[0].number, store.Level(levels[0].grid, (1, 1, 1)), targets[0].writer)
-    chosen = targets[1:count] if skip_first else (first, *targets[1:count])
-    task = _WriteBlock(tuple(chosen), shrink)
-    todo = [box for box in plan.boxes if not staging.has(task.keys(box))]
-    text = f"writing {staging.target.name}" + (f", level {targets[1].number}" if skip_first else "")
-    for _, written in run(Work((node,), task), plan, name=text, boxes=todo):
+    return _Pass(node, _WriteBlock(tuple(targets[:count]), shrink), plan)
+
+
+def _run(each: _Pass, staging: store.Staging) -> None:
+    todo = [box for box in each.plan.boxes if not staging.has(each.task.keys(box))]
+    number = each.task.targets[0].number
+    name = f"writing {staging.target.name}" + (f", level {number}" if number else "")
+
+    def record(_: Box, written: dict[str, tuple[int, int]]) -> None:
         staging.record(written)
-    return count
+
+    for _ in run(Work((each.node,), each.task), each.plan, name=name, boxes=todo, done=record):
+        pass

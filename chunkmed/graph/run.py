@@ -64,7 +64,12 @@ class Work:
 
 
 def run(
-    work: Work, plan: Plan, *, name: str, boxes: Iterable[Box] | None = None
+    work: Work,
+    plan: Plan,
+    *,
+    name: str,
+    boxes: Iterable[Box] | None = None,
+    done: Callable[[Box, Any], None] | None = None,
 ) -> Iterator[tuple[Box, Any]]:
     """Yield (box, result) of every task, in C order of the boxes.
 
@@ -78,13 +83,16 @@ def run(
         What the progress bar says.
     boxes : iterable of boxes, optional
         A part of the plan's boxes (resuming).
+    done : function, optional
+        Called with box and result of each task as soon as it is done, in any order; results are
+        yielded a window at a time.
     """
     todo = list(boxes if boxes is not None else plan.boxes)
     for observer in _observers:
         observer.start(name, len(todo))
     try:
         for window in _windows(todo, _WINDOW_PER_WORKER * plan.budget.workers):
-            yield from _compute(work, window, plan.budget.workers)
+            yield from _compute(work, window, plan.budget.workers, done)
     finally:
         for observer in _observers:
             observer.finish()
@@ -94,7 +102,7 @@ def _windows(boxes: Sequence[Box], size: int) -> Iterator[Sequence[Box]]:
     return (boxes[start : start + size] for start in range(0, len(boxes), size))
 
 
-def _compute(work: Work, window: Sequence[Box], workers: int) -> list[tuple[Box, Any]]:
+def _compute(work: Work, window: Sequence[Box], workers: int, done: Any) -> list[tuple[Box, Any]]:
     literal = f"chunkmed-work-{content_hash([node.token for node in work.nodes], id(work))}"
     graph: dict[Any, Any] = {literal: DataNode(literal, Shared(work))}
     keys = []
@@ -104,7 +112,7 @@ def _compute(work: Work, window: Sequence[Box], workers: int) -> list[tuple[Box,
         blocks = Dict({key: TaskRef(key) for key in needed}) if needed else None
         keys.append((literal, number))
         graph[keys[-1]] = Task(keys[-1], _task, TaskRef(literal), box, blocks)
-    return _schedule(graph, keys, workers)
+    return _schedule(graph, keys, workers, done)
 
 
 def _task(shared: Shared, box: Box, blocks: Any) -> tuple[Box, Any]:
@@ -132,23 +140,28 @@ def _opaque_tasks(needed: dict[Any, Opaque], present: dict[Any, Any]) -> dict[An
     return tasks
 
 
-def _schedule(graph: dict[Any, Any], keys: Sequence[Any], workers: int) -> list[tuple[Box, Any]]:
+def _schedule(graph: dict[Any, Any], keys: Sequence[Any], workers: int, done: Any) -> list[tuple[Box, Any]]:
     get = dask.base.get_scheduler()
     if get is None or get is dask.threaded.get:
         get = partial(dask.threaded.get, num_workers=workers)
     wanted, seen = set(keys), set()
 
+    def tell(box: Box, result: Any) -> None:
+        if done is not None:
+            done(box, result)
+        _advance(box)
+
     def count(key: Any, result: Any, *_: Any) -> None:
         if key in wanted and key not in seen:
             seen.add(key)
-            _advance(result[0])
+            tell(*result)
 
     with Callback(posttask=count):
         results: list[tuple[Box, Any]] = list(get(graph, list(keys)))
-    # A remote scheduler calls no local callback: count what it returned.
-    for key, (box, _) in zip(keys, results, strict=True):
+    # A remote scheduler calls no local callback: tell of what it returned.
+    for key, result in zip(keys, results, strict=True):
         if key not in seen:
-            _advance(box)
+            tell(*result)
     return results
 
 

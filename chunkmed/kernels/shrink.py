@@ -28,36 +28,44 @@ def shrink_mean(values: Array, factors: Sequence[int], padding: float | None = N
     Returns
     -------
     ndarray, dtype of values
-        Integers rounded to the nearest, halves to the even one, as ``np.rint``. A window of padding
-        (or NaN) only is padding (or NaN). 64-bit integers are averaged in float64, as NumPy does.
+        Integers rounded to the nearest, halves to the even one, as ``np.rint``. A window without a
+        value is padding where it holds any, else NaN.
     """
     plain = np.ascontiguousarray(_supported(values))
     out = np.empty(_shrunk(plain.shape, factors), plain.dtype)
-    mark = None if padding is None else _as_value(padding, plain.dtype)
+    mark = None if padding is None else _as_value(padding, values.dtype)
     fz, fy, fx = (int(n) for n in factors)
-    if plain.dtype.kind != "f" and mark is None:
+    value, padded = np.zeros(1, plain.dtype)[0] if mark is None else plain.dtype.type(mark), mark is not None
+    if plain.dtype.kind in "iu" and plain.dtype.itemsize == 8:
+        wide = [array.view(np.int64) for array in (plain, out, value)]
+        _mean_of_wide(wide[0], wide[1], fz, fy, fx, wide[2], padded, plain.dtype.kind == "u")
+    elif plain.dtype.kind != "f" and mark is None:
         _mean_of_all(plain, out, fz, fy, fx, _zero(plain.dtype))
     else:
-        value = np.zeros(1, plain.dtype)[0] if mark is None else mark
-        _mean_of_valid(plain, out, fz, fy, fx, value, mark is not None)
+        _mean_of_valid(plain, out, fz, fy, fx, value, padded)
     return out.astype(values.dtype, copy=False)
 
 
 def _supported(values: Array) -> Array:
     """Return values in a dtype that numba knows."""
-    return values.astype(np.float32) if values.dtype == np.float16 else values
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return native.astype(np.float32) if native.dtype == np.float16 else native
 
 
-def _as_value(padding: float, dtype: np.dtype[Any]) -> Any:
+def _as_value(padding: Any, dtype: np.dtype[Any]) -> Any:
     """Return the padding as a value of the image, None where no value can equal it."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        value = np.array(padding).astype(dtype)[()]
-    return value if value == padding else None
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = np.array(padding).astype(dtype.newbyteorder("="))[()]
+            # A float is compared as the image holds it: -1000.1 is not the same number in float32.
+            return value if np.ndim(value) == 0 and (dtype.kind == "f" or value == padding) else None
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _zero(dtype: np.dtype[Any]) -> Any:
     """Return the zero of a sum of eight values."""
-    return np.int32(0) if dtype.itemsize <= 2 else np.int64(0) if dtype.itemsize == 4 else np.float64(0)
+    return np.int32(0) if dtype.itemsize <= 2 else np.int64(0)
 
 
 def _shrunk(shape: Sequence[int], factors: Sequence[int]) -> list[int]:
@@ -107,49 +115,80 @@ def _divide_row(sums, out, rows, fx, n):  # type: ignore[no-untyped-def] # pragm
 @numba.njit(nogil=True, cache=True)
 def _mean_of_valid(values, out, fz, fy, fx, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
     sums, counts = np.empty(out.shape[3], np.float64), np.empty(out.shape[3], np.float64)
+    pads = np.empty(out.shape[3], np.float64)
     for t in range(out.shape[0]):
         for z in range(out.shape[1]):
             for y in range(out.shape[2]):
-                sums[:], counts[:] = 0.0, 0.0
+                sums[:], counts[:], pads[:] = 0.0, 0.0, 0.0
                 for i in range(z * fz, min((z + 1) * fz, values.shape[1])):
                     for j in range(y * fy, min((y + 1) * fy, values.shape[2])):
-                        _add_valid_row(values[t, i, j], sums, counts, fx, padding, padded)
-                _divide_valid_row(sums, counts, out[t, z, y], padding, padded)
+                        _add_valid_row(values[t, i, j], sums, counts, pads, fx, padding, padded)
+                _divide_valid_row(sums, counts, pads, out[t, z, y], padding)
 
 
 @numba.njit(nogil=True, cache=True, inline="never")
-def _add_valid_row(row, sums, counts, fx, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
+def _add_valid_row(row, sums, counts, pads, fx, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
     # With the step written out LLVM vectorises these loops.
     if fx == 1:
         for x in range(len(row)):
-            _add_valid(row[x], x, sums, counts, padding, padded)
+            _add_valid(row[x], x, sums, counts, pads, padding, padded)
         return
     for x in range(len(row) // 2):
-        _add_valid(row[2 * x], x, sums, counts, padding, padded)
-        _add_valid(row[2 * x + 1], x, sums, counts, padding, padded)
+        _add_valid(row[2 * x], x, sums, counts, pads, padding, padded)
+        _add_valid(row[2 * x + 1], x, sums, counts, pads, padding, padded)
     if len(row) % 2:
-        _add_valid(row[len(row) - 1], len(sums) - 1, sums, counts, padding, padded)
+        _add_valid(row[len(row) - 1], len(sums) - 1, sums, counts, pads, padding, padded)
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _add_valid(value, x, sums, counts, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
+def _add_valid(value, x, sums, counts, pads, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
     # NaN differs from itself.
-    valid = (value == value) & (not padded or value != padding)
+    pad = padded & (value == padding)
+    valid = (value == value) & (not pad)
     sums[x] += np.float64(value) if valid else 0.0
     counts[x] += 1.0 if valid else 0.0
+    pads[x] += 1.0 if pad else 0.0
 
 
 @numba.njit(nogil=True, cache=True, inline="never")
-def _divide_valid_row(sums, counts, out, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
+def _divide_valid_row(sums, counts, pads, out, padding):  # type: ignore[no-untyped-def] # pragma: no cover
     whole = type(padding)(0.5) == 0
     for x in range(len(out)):
         if counts[x] > 0:
             mean = sums[x] / counts[x]
             out[x] = np.rint(mean) if whole else mean
-        elif padded:
+        elif pads[x] > 0:
             out[x] = padding
         else:
             out[x] = np.nan
+
+
+@numba.njit(nogil=True, cache=True)
+def _mean_of_wide(values, out, fz, fy, fx, padding, padded, unsigned):  # type: ignore[no-untyped-def] # pragma: no cover
+    # Sums of upper and lower halves: eight 64-bit integers do not fit into one, nor into a float64.
+    for t in range(out.shape[0]):
+        for z in range(out.shape[1]):
+            for y in range(out.shape[2]):
+                for x in range(out.shape[3]):
+                    upper, lower, count = 0, 0, 0
+                    for i in range(z * fz, min((z + 1) * fz, values.shape[1])):
+                        for j in range(y * fy, min((y + 1) * fy, values.shape[2])):
+                            for k in range(x * fx, min((x + 1) * fx, values.shape[3])):
+                                value = values[t, i, j, k]
+                                if padded and value == padding:
+                                    continue
+                                half = value >> 32
+                                upper += half & 0xFFFFFFFF if unsigned else half
+                                lower += value & 0xFFFFFFFF
+                                count += 1
+                    if count == 0:
+                        out[t, z, y, x] = padding
+                        continue
+                    rest = ((upper % count) << 32) + lower
+                    mean = ((upper // count) << 32) + rest // count
+                    # Halves to the even one.
+                    twice = 2 * (rest % count)
+                    out[t, z, y, x] = mean + (twice > count or (twice == count and mean & 1 == 1))
 
 
 def shrink_mode(values: Array, factors: Sequence[int]) -> Array:
@@ -162,11 +201,11 @@ def shrink_mode(values: Array, factors: Sequence[int]) -> Array:
     factors : sequence of 1 or 2
         Size of the window along z, y, x; windows at the end of an axis may be smaller.
     """
-    plain = np.ascontiguousarray(values)
+    plain = np.ascontiguousarray(_supported(values))
     out = np.empty(_shrunk(plain.shape, factors), plain.dtype)
     fz, fy, fx = (int(n) for n in factors)
     _mode(plain, out, fz, fy, fx)
-    return out
+    return out.astype(values.dtype, copy=False)
 
 
 @numba.njit(nogil=True, cache=True)

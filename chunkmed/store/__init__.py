@@ -1,20 +1,21 @@
 """OME-Zarr stores that are whole or absent: the only room that knows how they lie on disk."""
 
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
-from chunkmed.store.commit import Staging, check_name, staged
+from chunkmed.store.commit import Staging, staged
 from chunkmed.store.describe import describe
 from chunkmed.store.image import (
     StoredImage,
     array_path,
     create_image,
     is_store,
-    label_names,
-    list_label,
     open_image,
 )
 from chunkmed.store.layout import Layout, layout_of
+from chunkmed.store.listing import label_names
 from chunkmed.store.manifest import Damage
+from chunkmed.store.naming import check_name
 from chunkmed.store.pyramid import Level, levels_of, owned_levels, unit_of
+from chunkmed.store.sealed import check_attributes
 from chunkmed.store.verify import verify
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "StoredArray",
     "StoredImage",
     "array_path",
+    "check_attributes",
     "check_name",
     "create_array",
     "create_image",
@@ -34,7 +36,6 @@ __all__ = [
     "label_names",
     "layout_of",
     "levels_of",
-    "list_label",
     "open_array",
     "open_image",
     "owned_levels",

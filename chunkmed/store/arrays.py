@@ -193,7 +193,7 @@ def create_array(
     layout: Layout | None = None,
 ) -> tuple[ArrayWriter, bytes]:
     """Create an empty array in the layout of the store; return its writer and its metadata."""
-    layout, kind = layout or layout_of(shape), np.dtype(dtype)
+    layout, kind = layout or layout_of(shape), np.dtype(dtype).newbyteorder("=")
     if kind.kind not in "biuf" or kind.itemsize > 8:
         raise StoreError(f"values of dtype {kind} cannot be stored", kind="bad-dtype", fix="astype first")
     meta = dumps(sharded_array(shape, kind, layout, IMAGE_CODEC, dims, attributes or {}))

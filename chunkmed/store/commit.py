@@ -10,23 +10,21 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 
-from chunkmed.errors import InputError, StoreError
+from chunkmed.errors import StoreError
 from chunkmed.store import files
+from chunkmed.store.listing import is_ours, is_unlisted, list_label
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import MANIFEST, Manifest, Objects, file_checksum
+from chunkmed.store.naming import LEFT, OLD, PARTIAL
 
-__all__ = ["Staging", "check_name", "is_final", "repair", "staged", "writing"]
-
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-_PARTIAL = ".partial-"
-_OLD = ".replaced-"
+__all__ = ["Staging", "repair", "staged", "writing"]
 
 
 class Staging:
@@ -44,8 +42,8 @@ class Staging:
 
     def __init__(self, target: Path, fingerprint: str) -> None:
         self.target, self.fingerprint = target, fingerprint
-        self.folder = target.with_name(f"{target.name}{_PARTIAL}{fingerprint}")
-        self.ledger = target.with_name(f"{target.name}{_PARTIAL}{fingerprint}.ledger")
+        self.folder = target.with_name(f"{target.name}{PARTIAL}{fingerprint}")
+        self.ledger = target.with_name(f"{target.name}{PARTIAL}{fingerprint}.ledger")
         self.objects: Objects = {}
         self._lines = files.Appender(self.ledger)
 
@@ -89,13 +87,21 @@ class Staging:
         if files.exchange(self.folder, self.target):
             return
         # Two steps where the file system has no exchange: `repair` finishes what lies between.
-        files.rename(self.target, self.target.with_name(f"{self.target.name}{_OLD}{self.fingerprint}"))
+        files.rename(self.target, self.target.with_name(f"{self.target.name}{OLD}{self.fingerprint}"))
         files.rename(self.folder, self.target)
 
 
 @contextmanager
-def staged(target: Path, fingerprint: str, *, store: Path, overwrite: bool = False) -> Iterator[Staging]:
+def staged(
+    target: Path,
+    fingerprint: str,
+    *,
+    listing: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Iterator[Staging | None]:
     """Give a node to write; it takes the place of ``target`` when the block ends well.
+
+    None is given where the same write was committed before and cut off before it was listed.
 
     Parameters
     ----------
@@ -103,35 +109,64 @@ def staged(target: Path, fingerprint: str, *, store: Path, overwrite: bool = Fal
         The node folder.
     fingerprint : str
         Hash of inputs, settings and version.
-    store : Path
-        The store that the node belongs to: one writer at a time.
+    listing : mapping, optional
+        For a label image: the record of the history under which it is listed in its store, two
+        folders up, before the lock of the store is let go.
     overwrite : bool
         Whether a node that is there is replaced.
 
     Raises
     ------
     StoreError
-        ``exists``, ``locked``, or ``unwritable``; what is finished is kept for a resume.
+        ``exists``, ``not-a-store``, ``locked``, or ``unwritable``; what is finished is kept for a
+        resume.
     """
+    store = target if listing is None else target.parents[1]
     with ExitStack() as stack:
         with writing(target):
+            # Folders that are new must reach the disk as names in theirs.
+            fresh = [path.parent for path in target.parents if not path.exists()]
             files.make_folder(target.parent)
             stack.enter_context(locked(store))
             _finish_exchange(target)
-            if target.exists() and not overwrite:
-                raise _exists(target)
+            unlisted = listing is not None and is_unlisted(target, fingerprint)
+            if not unlisted and os.path.lexists(target):
+                _check_replaceable(target, overwrite)
             staging = Staging(target, fingerprint)
             stack.callback(staging.close)
-            staging.open()
+            if not unlisted:
+                staging.open()
         # What fails in between is the reader's or the user's, unless it says so itself.
-        yield staging
+        yield None if unlisted else staging
         with writing(target):
-            staging.commit()
+            if not unlisted:
+                staging.commit()
+            for folder in fresh:
+                files.sync(folder)
+            if listing is not None:
+                list_label(store, listing)
+
+
+def _check_replaceable(target: Path, overwrite: bool) -> None:
+    if not overwrite:
+        raise _exists(target)
+    if not is_ours(target) and not _is_empty(target):
+        raise StoreError(
+            "what is there is not a store that chunkmed wrote",
+            kind="not-a-store",
+            where=str(target),
+            kept="nothing was touched",
+            fix="choose another name, or remove it yourself",
+        )
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def repair(target: Path, store: Path) -> None:
     """Finish an exchange in two steps that was cut off between them, unless its writer still lives."""
-    if target.exists() or not _siblings(target, _OLD):
+    if target.exists() or not _siblings(target, OLD):
         return
     try:
         with locked(store):
@@ -144,9 +179,9 @@ def repair(target: Path, store: Path) -> None:
 def _finish_exchange(target: Path) -> None:
     if target.exists():
         return
-    for old in _siblings(target, _OLD):
-        fingerprint = old.name.rpartition(_OLD)[2]
-        new = target.with_name(f"{target.name}{_PARTIAL}{fingerprint}")
+    for old in _siblings(target, OLD):
+        fingerprint = old.name.rpartition(OLD)[2]
+        new = target.with_name(f"{target.name}{PARTIAL}{fingerprint}")
         files.rename(new if (new / MANIFEST).is_file() else old, target)
         return
 
@@ -154,18 +189,20 @@ def _finish_exchange(target: Path) -> None:
 def _siblings(target: Path, mark: str) -> list[Path]:
     prefix = f"{target.name}{mark}"
     try:
-        return sorted(path for path in target.parent.iterdir() if path.name.startswith(prefix))
-    except FileNotFoundError:
+        found = [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
+    except OSError:
+        # No folder, or not one that may be read: whoever opens the target says so.
         return []
+    return sorted(path for path in found if LEFT.fullmatch(path.name[len(target.name) :]))
 
 
 def _sweep(target: Path, keep: str | None = None) -> None:
     """Remove what unfinished and replaced writes left behind; the lock keeps living ones away."""
-    kept = f"{target.name}{_PARTIAL}{keep}"
-    for path in (*_siblings(target, _PARTIAL), *_siblings(target, _OLD)):
+    kept = f"{target.name}{PARTIAL}{keep}"
+    for path in (*_siblings(target, PARTIAL), *_siblings(target, OLD)):
         if path.name in (kept, f"{kept}.ledger") and not _is_other_node(path, keep):
             continue
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             files.remove_tree(path)
         else:
             files.remove_file(path)
@@ -191,22 +228,6 @@ def _lines(ledger: Path) -> Iterator[str]:
         crc, _, line = raw.partition(b" ")
         if line and crc == f"{google_crc32c.value(line):08x}".encode():
             yield line.decode()
-
-
-def is_final(name: str) -> bool:
-    """Whether a name is not one of those that unfinished and replaced nodes have."""
-    return _PARTIAL not in name and _OLD not in name
-
-
-def check_name(name: str) -> str:
-    """Return a name that is safe as one path element, or refuse it."""
-    if _NAME.fullmatch(name) is None or not is_final(name) or name.endswith(".lock"):
-        raise InputError(
-            f"{name!r} cannot be the name of a label image",
-            kind="bad-name",
-            fix="use letters, digits, '_', '-' and '.'",
-        )
-    return name
 
 
 def _exists(target: Path) -> StoreError:

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from chunkmed.store.image import StoredImage, array_path, label_names, open_image
+from chunkmed.store.image import StoredImage, array_path, open_image
+from chunkmed.store.listing import label_names
 from chunkmed.store.manifest import Manifest
 
 __all__ = ["describe"]
@@ -33,24 +34,23 @@ def describe(store: Path) -> dict[str, Any]:
         As :func:`chunkmed.store.open_image`.
     """
     image = open_image(store)
-    labels = {name: _image(store / "labels" / name, open_image(store, name)) for name in label_names(store)}
+    labels = {name: _image(store, name) for name in label_names(store)}
     return {
         "path": str(store),
         "version": image.about.get("version"),
         "commit": image.about["commit"],
         "series_key": image.about.get("series_key"),
-        "image": _image(store, image),
+        "image": _image(store, None),
         "labels": labels,
         "assumptions": image.about.get("assumptions", []),
         "history": image.about.get("history", []),
     }
 
 
-def _image(folder: Path, image: StoredImage) -> dict[str, Any]:
-    stored = Manifest.read(folder)
-    name = folder.name if folder.parent.name == "labels" else None
-    root = folder if name is None else folder.parents[1]
-    levels = [open_image(root, name, level) for level in range(image.levels)]
+def _image(store: Path, label: str | None) -> dict[str, Any]:
+    image = open_image(store, label)
+    stored = Manifest.read(store if label is None else store / "labels" / label)
+    levels = [image, *(open_image(store, label, level) for level in range(1, image.levels))]
     return {
         "dims": list(image.dims),
         "dtype": image.array.dtype.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,19 @@ from chunkmed.grid import Grid
 from chunkmed.provenance import versions
 from chunkmed.store import files, ngff
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
-from chunkmed.store.commit import Staging, check_name, is_final, repair, writing
-from chunkmed.store.lock import locked
+from chunkmed.store.commit import Staging, repair, writing
+from chunkmed.store.listing import consolidate, label_names
 from chunkmed.store.manifest import MANIFEST, Manifest, checksums
 from chunkmed.store.metadata import coordinate_array, decode_coordinate, group
+from chunkmed.store.naming import check_name
 from chunkmed.store.pyramid import Level
-from chunkmed.store.sealed import damaged_metadata, dumps, read_sealed, write_sealed
+from chunkmed.store.sealed import damaged_metadata, dumps, read_sealed
 
-__all__ = ["StoredImage", "array_path", "create_image", "is_store", "label_names", "list_label", "open_image"]
+__all__ = ["StoredImage", "array_path", "create_image", "is_store", "open_image"]
+
+
+#: How often a node is opened that is exchanged meanwhile.
+_TRIES = 20
 
 
 def array_path(level: int = 0) -> str:
@@ -69,7 +73,7 @@ def create_image(
         own["affine"] = levels[0].grid.affine.tolist()
         described = ngff.multiscales([level.grid for level in levels], name, label=label)
         root = group({"ome": described, "chunkmed": own})
-        _consolidate(staging.folder, root, sync=False)
+        consolidate(staging.folder, root, sync=False)
         return writers
 
 
@@ -121,6 +125,26 @@ def open_image(store: Path, label: str | None = None, level: int = 0) -> StoredI
         missing) or ``damaged-metadata``.
     """
     folder = store if label is None else store / "labels" / check_name(label)
+    for _ in range(_TRIES):
+        before = _identity(folder)
+        try:
+            return _open(store, folder, label, level)
+        except StoreError:
+            # A writer may have put another node in its place between two looks.
+            if _identity(folder) == before:
+                raise
+    return _open(store, folder, label, level)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _open(store: Path, folder: Path, label: str | None, level: int) -> StoredImage:
     repair(folder, store)
     if not store.exists():
         raise no_store(store)
@@ -204,48 +228,3 @@ def _read_coordinate(folder: Path, manifest: Manifest, path: str) -> tuple[Any, 
     (chunk,) = [key for key in manifest.objects if key.startswith(f"{path}/c")]
     values = decode_coordinate(axis, manifest.load(folder, chunk))
     return tuple(axis.get("dimension_names") or ()), values, axis["attributes"]
-
-
-def label_names(store: Path) -> list[str]:
-    """Return the names of the committed label images of a store."""
-    try:
-        entries = sorted(os.scandir(store / "labels"), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    final = [entry for entry in entries if is_final(entry.name)]
-    return [entry.name for entry in final if (Path(entry.path) / MANIFEST).is_file()]
-
-
-def list_label(store: Path, record: Mapping[str, Any]) -> None:
-    """Name the label images in the listing and add to the history: the last step of saving one."""
-    with writing(store), locked(store):
-        names = label_names(store)
-        write_sealed(store / "labels" / "zarr.json", group({"ome": ngff.labels_metadata(names)}))
-        root = read_sealed(store / "zarr.json")
-        root["attributes"]["chunkmed"].setdefault("history", []).append(dict(record))
-        _consolidate(store, root)
-
-
-def _consolidate(store: Path, root: dict[str, Any], *, sync: bool = True) -> None:
-    """Write the root's metadata with a copy of every node's, in one step.
-
-    xarray warns about stores without it. chunkmed itself reads the nodes' own metadata, so that a
-    listing that lags behind after a crash misleads nobody.
-    """
-    copies = {"kind": "inline", "must_understand": False, "metadata": nodes_below(store)}
-    root["consolidated_metadata"] = copies
-    write_sealed(store / "zarr.json", root, sync=sync)
-
-
-def nodes_below(store: Path) -> dict[str, dict[str, Any]]:
-    """Return the metadata of every node below the root, by its path."""
-    nodes = {}
-    for folder, below, names in os.walk(store):
-        below[:] = sorted(name for name in below if is_final(name))
-        if "zarr.json" in names and Path(folder) != store:
-            node: dict[str, Any] = json.loads((Path(folder) / "zarr.json").read_bytes())
-            # Below an array there are only shards, perhaps very many.
-            below[:] = below if node["node_type"] == "group" else []
-            node.pop("consolidated_metadata", None)
-            nodes[Path(folder).relative_to(store).as_posix()] = node
-    return nodes

@@ -62,7 +62,8 @@ def _next_factors(grid: Grid) -> Factors | None:
     finest = min(step for step, able in zip(grid.spacing_mm, free, strict=True) if able)
     pairs = zip(grid.spacing_mm, free, strict=True)
     z, y, x = (2 if able and step < math.sqrt(2) * finest else 1 for step, able in pairs)
-    return z, y, x
+    # None is halved where steps are no lengths.
+    return (z, y, x) if max(z, y, x) > 1 else None
 
 
 def owned_levels(

@@ -13,9 +13,11 @@ import numpy as np
 from chunkmed.errors import InputError, StoreError
 from chunkmed.store import files
 
-__all__ = ["damaged_metadata", "dumps", "read_sealed", "sealed_bytes", "write_sealed"]
+__all__ = ["check_attributes", "damaged_metadata", "dumps", "read_sealed", "sealed_bytes", "write_sealed"]
 
 _KEY = "checksum"
+#: Attributes by which xarray decodes values and coordinates.
+_MEANT_FOR_XARRAY = {"_FillValue", "add_offset", "coordinates", "missing_value", "scale_factor"}
 #: What stands in the place of a checksum while it is computed.
 _BLANK = "--------"
 
@@ -25,15 +27,35 @@ def dumps(content: Any) -> bytes:
     # Without indent, which the C encoder does not know: a manifest has an entry for every shard.
     try:
         text = json.dumps(content, sort_keys=True, ensure_ascii=True, allow_nan=False, default=_plain)
-    except ValueError as error:
-        # Other readers take JSON by its standard, which has no NaN.
+    except InputError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
+        # Other readers take JSON by its standard: no NaN, keys that are text.
         raise InputError(
-            "an attribute that is not a number cannot be stored",
+            "an attribute cannot be stored",
             kind="bad-attribute",
             why=str(error),
-            fix="leave NaN and infinity out of the image's attrs",
+            fix="leave NaN and infinity out of the image's attrs; keys are text",
         ) from error
     return f"{text}\n".encode()
+
+
+def check_attributes(attributes: Mapping[str, Any]) -> None:
+    """Refuse attributes that JSON does not hold, or that mean something else to xarray.
+
+    Raises
+    ------
+    InputError
+        ``bad-attribute``.
+    """
+    dumps(attributes)
+    if taken := sorted(_MEANT_FOR_XARRAY & set(attributes)):
+        raise InputError(
+            f"an image cannot have the attribute {taken[0]!r}",
+            kind="bad-attribute",
+            why="xarray would change the values by it when it opens the store",
+            fix=f"image.attrs.pop({taken[0]!r})",
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ import hashlib
 import itertools
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ SEAL_BYTES = 32
 #: Offset and length of an inner chunk that holds nothing but the fill value.
 _EMPTY = (1 << 64) - 1
 _CRC_BYTES = 4
+_BLOSC_HEADER = 16
 
 
 @dataclass(frozen=True)
@@ -272,17 +273,25 @@ def _unpack(handle: int, offset: int, length: int, packing: Packing, out: Array,
     packed = _read(handle, offset, length, packing.checked, where, "a chunk")
     target = out.reshape(-1).view(np.uint8)
     try:
-        _DECOMPRESS[packing.compressor](packed, target)
+        if packing.compressor == "blosc":
+            _decompress_blosc(packed, target)
+        else:
+            # What is too short or too long for the chunk does not fit, and numpy says so.
+            target[:] = np.frombuffer(_DECOMPRESS[packing.compressor](packed), np.uint8)
     except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
         raise damaged(where, str(error)) from error
 
 
-def _copy(packed: bytes, target: Array) -> None:
-    target[:] = np.frombuffer(packed, np.uint8)
+def _decompress_blosc(packed: bytes, target: Array) -> None:
+    # Straight into its place; the header says how long it will be.
+    length = int.from_bytes(packed[4:8], "little")
+    if len(packed) < _BLOSC_HEADER or length != target.nbytes:
+        raise ValueError(f"a chunk of {length} bytes instead of {target.nbytes}")
+    blosc.decompress(packed, target)
 
 
 #: How the bytes of a chunk become values, by the name of the codec.
-_DECOMPRESS = {"blosc": blosc.decompress, "zstd": zstd.decompress, "gzip": GZip().decode, "": _copy}
+_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"zstd": zstd.decompress, "gzip": GZip().decode, "": bytes}
 
 
 def damaged(where: str, why: str) -> StoreError:

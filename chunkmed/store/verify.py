@@ -7,7 +7,8 @@ from pathlib import Path
 
 from chunkmed.errors import StoreError
 from chunkmed.store.commit import repair
-from chunkmed.store.image import label_names, no_store, nodes_below, not_ours
+from chunkmed.store.image import no_store, not_ours
+from chunkmed.store.listing import label_names, nodes_below
 from chunkmed.store.manifest import MANIFEST, Damage, Manifest
 from chunkmed.store.sealed import read_sealed
 
@@ -63,5 +64,5 @@ def _listing(store: Path) -> Iterator[Damage]:
         root = read_sealed(store / "zarr.json")
         if root["consolidated_metadata"]["metadata"] != nodes_below(store):
             yield Damage("zarr.json", "its copy of the metadata is older than the metadata")
-    except (StoreError, OSError, KeyError, ValueError) as error:
+    except (StoreError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         yield Damage("labels/zarr.json", str(error))

@@ -15,7 +15,7 @@ import pytest
 import chunkmed as cm
 from chunkmed import store as rooms
 from chunkmed.errors import StoreError
-from chunkmed.store import arrays, commit, files
+from chunkmed.store import arrays, files, naming
 from chunkmed.store.lock import locked
 
 _SPEC = importlib.util.spec_from_file_location("campaigns", Path(__file__).with_name("campaigns.py"))
@@ -175,7 +175,7 @@ def test_power_loss_after_the_ledger(tmp_path):
             campaigns.write_image(path, 2)
 
     campaigns.in_child(action)
-    (draft,) = [p for p in tmp_path.iterdir() if commit._PARTIAL in p.name and p.is_dir()]
+    (draft,) = [p for p in tmp_path.iterdir() if naming.PARTIAL in p.name and p.is_dir()]
     for shard in list(draft.rglob("c/*/*/*/*"))[::2]:
         shard.write_bytes(bytes(len(shard.read_bytes())))
     campaigns.write_image(path, 2)
