@@ -134,7 +134,9 @@ def staged(
                 _check_replaceable(target, overwrite)
             staging = Staging(target, fingerprint)
             stack.callback(staging.close)
-            if not unlisted:
+            if unlisted:
+                _sweep(target)
+            else:
                 staging.open()
         # What fails in between is the reader's or the user's, unless it says so itself.
         yield None if unlisted else staging

@@ -457,9 +457,7 @@ def test_one_task_owns_whole_shards(path, monkeypatch):
 # ------------------------------------------------------------------------------------- labels
 
 
-@pytest.mark.parametrize(
-    "name", ["", "../x", "a/b", "..", ".hidden", "a b", "x.partial-1", "a\nb", "/abs"]
-)
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "..", ".hidden", "a b", "x.partial-1", "a\nb", "/abs"])
 def test_names_that_are_no_names(saved, name):
     files = sorted(saved.parent.rglob("*"))
     with pytest.raises(InputError) as refused:
