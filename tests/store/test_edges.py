@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import dask
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
@@ -152,6 +153,26 @@ def test_blocks_are_kept_as_they_are_done(tmp_path, scheduler):
         found = cm.save(image, tmp_path / "a.zarr")
     assert 6 <= len(reader.reads) <= 10
     np.testing.assert_array_equal(found.values[:, 0, 0, 0], np.arange(60))
+
+
+def test_what_dask_made_is_never_resumed(tmp_path):
+    """dask keeps the name of a function that was changed: its blocks are made anew."""
+    state = {"broken": True, "value": 1}
+
+    def make(block, block_info=None):
+        if state["broken"] and block_info[0]["chunk-location"][0] == 2:
+            raise RuntimeError("no such luck")
+        return block * 0 + np.int16(state["value"])
+
+    values = np.ones((3, 4, 6, 6), np.int16)
+    data = da.from_array(values, chunks=(1, 2, 3, 3)).map_blocks(make, dtype=np.int16, name="named-by-hand")
+    image = attach(data, grid(values.shape))
+    with small_blocks((2, 3, 3)), cm.config("16 GB", 1), dask.config.set(scheduler="synchronous"):
+        with pytest.raises(RuntimeError):
+            cm.save(image, tmp_path / "a.zarr")
+        state.update(broken=False, value=2)
+        assert (cm.save(image, tmp_path / "a.zarr").values == 2).all()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 
 def test_a_label_that_was_not_listed_is_listed_by_the_same_call(tmp_path):
