@@ -58,7 +58,8 @@ def test_every_operation_fails_once(scenario):
     assert campaign("errors", scenario, *numbers) > 100
 
 
-@pytest.mark.parametrize("seed", range(8))
+# 10^4 on the oldest Python; what is read back is bytes, the same on all of them.
+@pytest.mark.parametrize("seed", range(8 if sys.version_info < (3, 12) else 2))
 def test_damage_is_never_silent(seed):
     found = campaigns.damage_campaign(1250, seed)
     assert found["verify"] + found["unchanged"] == 1250
