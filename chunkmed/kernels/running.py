@@ -75,25 +75,37 @@ def _add(count, first, shifted, squares, low, high, row, skipna):  # type: ignor
         high[x] = value if counts & higher else high[x]
 
 
+# In place below: on large blocks the memory of every intermediate costs more than its arithmetic.
+
+
 def total(statistics: Array) -> Array:
     """Return the sum, exact for integers."""
-    return np.asarray(statistics[_COUNT] * statistics[_FIRST] + statistics[_SHIFTED])
+    out = statistics[_COUNT] * statistics[_FIRST]
+    out += statistics[_SHIFTED]
+    return np.asarray(out)
 
 
 def mean(statistics: Array) -> Array:
     """Return the mean; NaN where there is no value."""
+    out = total(statistics)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(total(statistics) / statistics[_COUNT])
+        out /= statistics[_COUNT]
+    return out
 
 
-def variance(statistics: Array, ddof: float = 0, root: bool = False) -> Array:
-    """Return the variance, or its square root; NaN where there are not more values than ``ddof``."""
+def variance(statistics: Array, ddof: float = 0) -> Array:
+    """Return the variance; NaN where there are not more values than ``ddof``."""
     count = statistics[_COUNT]
+    out = np.square(statistics[_SHIFTED])
     with np.errstate(invalid="ignore", divide="ignore"):
-        spread = statistics[_SQUARES] - statistics[_SHIFTED] ** 2 / count
+        out /= count
+        np.subtract(statistics[_SQUARES], out, out=out)
         # Rounding may leave a little less than nothing.
-        out = np.where(spread < 0, 0.0, spread) / np.where(count > ddof, count - ddof, np.nan)
-    return np.asarray(np.sqrt(out) if root else out)
+        np.maximum(out, 0.0, out=out)
+        rest = count - ddof
+        rest[rest <= 0] = np.nan
+        out /= rest
+    return np.asarray(out)
 
 
 def minimum(statistics: Array) -> Array:
