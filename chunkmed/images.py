@@ -145,8 +145,8 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
     xarray.DataArray
         Lazy, dims (t, z, y, x).
     """
-    if isinstance(path, str | os.PathLike) and store.is_store(_resolved(path)):
-        return _open_store(_resolved(path), label, level)
+    if isinstance(path, str | os.PathLike) and store.is_store(target := _resolved(path)):
+        return _open_store(target, label, level)
     if label is not None or level:
         raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
     stack = _stack(path, series)

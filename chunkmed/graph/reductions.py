@@ -77,24 +77,19 @@ def axis_reduction(graph: Any, name: str) -> AxisReduction | None:
     while not isinstance(graph.layers[below], Blockwise):
         # Layers that combine, down to the chunks.
         needed = graph.dependencies[below]
-        if len(needed) != 1 or "-" not in below:
+        if len(needed) != 1:
             return None
         (below,) = needed
-        if below not in graph.layers or not _is_part_of_reduction(graph, below):
+        layer = graph.layers.get(below)
+        if layer is None or not (isinstance(layer, Blockwise) or "-partial-" in below):
             return None
     return _match(graph.layers[below], *final)
-
-
-def _is_part_of_reduction(graph: Any, name: str) -> bool:
-    if isinstance(graph.layers[name], Blockwise):
-        return True
-    return "-partial-" in name and _layer_call(graph, name) is not None
 
 
 def _layer_call(graph: Any, name: str) -> tuple[Any, dict[str, Any]] | None:
     """Return function and settings of a layer that aggregates; the same for all of its tasks."""
     layer = graph.layers.get(name)
-    if layer is None or isinstance(layer, Blockwise) or not ("-aggregate-" in name or "-partial-" in name):
+    if layer is None or isinstance(layer, Blockwise) or "-aggregate-" not in name:
         return None
     task = next(iter(layer.values()), None)
     call = task[0] if isinstance(task, tuple) and task else getattr(task, "func", None)
@@ -155,7 +150,7 @@ def reduction(parent: Node, found: AxisReduction) -> Node | None:
         return None
     if found.axis >= len(parent.shape) or not parent.shape[found.axis]:
         return None
-    # Imported by name when it runs: numba takes a second.
+    # Here, for numba takes a second to import.
     from chunkmed.kernels import running
 
     settings = {"ddof": found.ddof} if found.kind == "variance" else {}

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from chunkmed.grid import mean_step
 from chunkmed.store.image import StoredImage, array_path, open_image
 from chunkmed.store.listing import label_names
 from chunkmed.store.manifest import Manifest
@@ -34,21 +35,20 @@ def describe(store: Path) -> dict[str, Any]:
         As :func:`chunkmed.store.open_image`.
     """
     image = open_image(store)
-    labels = {name: _image(store, name) for name in label_names(store)}
+    labels = {name: _image(store, name, open_image(store, name)) for name in label_names(store)}
     return {
         "path": str(store),
         "version": image.about.get("version"),
         "commit": image.about["commit"],
         "series_key": image.about.get("series_key"),
-        "image": _image(store, None),
+        "image": _image(store, None, image),
         "labels": labels,
         "assumptions": image.about.get("assumptions", []),
         "history": image.about.get("history", []),
     }
 
 
-def _image(store: Path, label: str | None) -> dict[str, Any]:
-    image = open_image(store, label)
+def _image(store: Path, label: str | None, image: StoredImage) -> dict[str, Any]:
     stored = Manifest.read(store if label is None else store / "labels" / label)
     levels = [image, *(open_image(store, label, level) for level in range(1, image.levels))]
     return {
@@ -83,5 +83,4 @@ def _level(number: int, level: StoredImage, stored: Manifest) -> dict[str, Any]:
 def _step(level: StoredImage, dim: str) -> float | None:
     """Return the mean step along an axis, None where there is a single position."""
     positions = level.coords[dim][1]
-    count = len(positions)
-    return round(float(positions[-1] - positions[0]) / (count - 1), 6) if count > 1 else None
+    return mean_step(positions, 0.0) if len(positions) > 1 else None
