@@ -71,9 +71,9 @@ class Call:
     function: Callable[..., Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self, *arrays: Any) -> Any:
-        """Apply the function to arrays."""
-        return self.function(*arrays, **self.settings)
+    def __call__(self, *arrays: Any, **more: Any) -> Any:
+        """Apply the function to arrays, with the settings and ``more``."""
+        return self.function(*arrays, **self.settings, **more)
 
     @property
     def name(self) -> str:
@@ -239,7 +239,8 @@ class Stencil(Node):
 
     The kernel gets the box grown by the depth and clipped at the true border, so that its own
     border mode applies exactly there; elsewhere the outer ``depth`` voxels of its result are
-    dropped. Axes in ``wrap`` continue on the other side instead of being clipped.
+    dropped, by the kernel itself where it ``crops``: it is then given what to ``keep``. Axes in
+    ``wrap`` continue on the other side instead of being clipped.
     """
 
     def __init__(
@@ -250,10 +251,11 @@ class Stencil(Node):
         dtype: Any,
         wrap: Sequence[int] = (),
         workspace: float = 1.0,
+        crops: bool = False,
     ) -> None:
         self.call, self.inputs, self.depth = call, tuple(inputs), tuple(int(d) for d in depth)
         self.shape, self.dtype = self.inputs[0].shape, np.dtype(dtype)
-        self.wrap, self.workspace = tuple(wrap), workspace
+        self.wrap, self.workspace, self.crops = tuple(wrap), workspace, crops
         tokens = [item.token for item in self.inputs]
         self.token = content_hash("stencil", call.token, tokens, self.depth, self.wrap, str(self.dtype))
 
@@ -288,8 +290,9 @@ class Stencil(Node):
         """Run the kernel on the grown box and drop the halo."""
         grown = self.grown(box)
         given = arrays or [_read_wrapped(item, grown, fetch) for item in self.inputs]
-        out = self.call(*given)
-        return np.asarray(out[within(box, grown)], dtype=self.dtype)
+        core = within(box, grown)
+        out = self.call(*given, keep=core) if self.crops else self.call(*given)[core]
+        return np.asarray(out, dtype=self.dtype)
 
     @property
     def label(self) -> str:

@@ -83,7 +83,7 @@ def gaussian_filter(
         "axes": along,
     }
     # scipy leaves axes of a tiny sigma alone.
-    return _filtered(image, Call(kernels.gaussian, settings), along, depths, output, modes)
+    return _filtered(image, Call(kernels.gaussian, settings), along, depths, output, modes, crops=True)
 
 
 def _gaussian_depth(sigma: float, radius: Any, truncate: float) -> int:
@@ -183,7 +183,14 @@ def _check_origins(origins: Sequence[int], sizes: Sequence[int]) -> None:
 
 
 def _filtered(
-    image: Lifted, call: Call, along: Sequence[int], depths: Sequence[int], output: Any, modes: Sequence[str]
+    image: Lifted,
+    call: Call,
+    along: Sequence[int],
+    depths: Sequence[int],
+    output: Any,
+    modes: Sequence[str],
+    *,
+    crops: bool = False,
 ) -> Any:
     dtype = output_dtype(output, image.node.dtype)
     call = Call(call.function, {**call.settings, "output": dtype})
@@ -191,4 +198,4 @@ def _filtered(
     for axis, d in zip(along, depths, strict=True):
         depth[axis] = d
     wrap = wrapped_axes(modes, along)
-    return image.lower(Stencil(call, [image.node], depth, dtype, wrap=wrap))
+    return image.lower(Stencil(call, [image.node], depth, dtype, wrap=wrap, crops=crops))
