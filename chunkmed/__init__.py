@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
     from chunkmed.graph.budget import config
+    from chunkmed.graph.checkpoint import checkpoint
     from chunkmed.images import convert, imread, open, open_labels, save, volread  # noqa: A004
     from chunkmed.measures import measure
     from chunkmed.tracking import follow, label_at
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 # Imported on first use: `chunkmed --help` must not wait for numba, pydicom and xarray.
 _PUBLIC = {
     "cardiac": "chunkmed.cardiac",
+    "checkpoint": "chunkmed.graph.checkpoint:checkpoint",
     "config": "chunkmed.graph.budget:config",
     "convert": "chunkmed.images:convert",
     "ejection_fraction": "chunkmed.cardiac:ejection_fraction",
@@ -50,6 +52,7 @@ _PUBLIC = {
 
 __all__ = [
     "cardiac",
+    "checkpoint",
     "config",
     "convert",
     "ejection_fraction",

@@ -14,8 +14,7 @@ from chunkmed.errors import InputError
 from chunkmed.graph.box import Box
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Node
-from chunkmed.graph.plan import make_plan
-from chunkmed.graph.run import Work, run
+from chunkmed.graph.passes import make_program
 
 __all__ = ["histogram", "otsu"]
 
@@ -170,5 +169,5 @@ def _nodes(image: xr.DataArray, where: xr.DataArray | None) -> tuple[Node, ...]:
 
 def _results(nodes: tuple[Node, ...], task: Any, name: str) -> list[Any]:
     # The chosen values, and their copy as int64 for counting.
-    plan = make_plan(nodes, sink_bytes=16)
-    return [result for _, result in run(Work(nodes, task), plan, name=name)]
+    program = make_program(nodes, sink_bytes=16)
+    return [result for _, result in program.run(task, name=name)]

@@ -15,8 +15,7 @@ from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, whole
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Crop
-from chunkmed.graph.plan import make_plan
-from chunkmed.graph.run import Work, run
+from chunkmed.graph.passes import make_program
 from chunkmed.graph.views import view
 
 __all__ = ["follow", "label_at", "voxel_at"]
@@ -179,8 +178,8 @@ def _all_overlaps(labels: xr.DataArray, dim: str) -> list[tuple[Array, Array]]:
     nodes = tuple(Crop(lifted.node, tuple(span), every) for span in spans)
     parts: list[list[tuple[Array, Array]]] = [[] for _ in range(steps)]
     # Pairs of labels as int64 where both frames hold one, and what sorting them takes.
-    plan = make_plan(nodes, sink_bytes=40)
-    for _, result in run(Work(nodes, _Overlaps(axis)), plan, name="following"):
+    program = make_program(nodes, sink_bytes=40)
+    for _, result in program.run(_Overlaps(axis), name="following"):
         for t, pairs, counts in result:
             parts[t].append((pairs, counts))
     return [_added(found) for found in parts]

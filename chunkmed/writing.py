@@ -14,8 +14,8 @@ from chunkmed import provenance, store
 from chunkmed.graph.box import Box
 from chunkmed.graph.evaluate import walk
 from chunkmed.graph.nodes import Array, Node, Opaque, Source
-from chunkmed.graph.plan import Plan, make_plan
-from chunkmed.graph.run import Work, run
+from chunkmed.graph.passes import make_program
+from chunkmed.graph.program import Program
 from chunkmed.graph.shrunk import Shrink, Shrunk
 from chunkmed.grid import Grid
 
@@ -74,9 +74,8 @@ class _WriteBlock:
 class _Pass:
     """One reading of an image: the level it makes, and those that its blocks hold whole."""
 
-    node: Node
+    program: Program
     task: _WriteBlock
-    plan: Plan
 
 
 def write_image(
@@ -174,18 +173,20 @@ def _pass(node: Node, targets: Sequence[_Target], shrink: Shrink) -> _Pass:
     shards = [target.writer.layout.shard for target in targets]
     units = [store.unit_of(levels, shards, count) for count in range(len(levels) - 1, -1, -1)]
     held = _HELD_PER_BYTE * targets[0].writer.dtype.itemsize
-    plan = make_plan([node], unit=units[-1], wishes=units[:-1], sink_bytes=held)
-    count = 1 + len(list(store.owned_levels(levels, shards, plan.block)))
-    return _Pass(node, _WriteBlock(tuple(targets[:count]), shrink), plan)
+    program = make_program([node], unit=units[-1], wishes=units[:-1], sink_bytes=held)
+    count = 1 + len(list(store.owned_levels(levels, shards, program.plan.block)))
+    return _Pass(program, _WriteBlock(tuple(targets[:count]), shrink))
 
 
 def _run(each: _Pass, staging: store.Staging) -> None:
-    todo = [box for box in each.plan.boxes if not staging.has(each.task.keys(box))]
+    def is_done(box: Box) -> bool:
+        return staging.has(each.task.keys(box))
+
     number = each.task.targets[0].number
     name = f"writing {staging.target.name}" + (f", level {number}" if number else "")
 
     def record(_: Box, written: dict[str, tuple[int, int]]) -> None:
         staging.record(written)
 
-    for _ in run(Work((each.node,), each.task), each.plan, name=name, boxes=todo, done=record):
+    for _ in each.program.run(each.task, name=name, skip=is_done if staging.objects else None, done=record):
         pass

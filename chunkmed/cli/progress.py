@@ -19,17 +19,18 @@ class _Lines:
 
     def start(self, name: str, tasks: int) -> None:
         """Remember what starts."""
-        self.name, self.tasks, self.voxels, self.since = name, tasks, 0, time.monotonic()
+        self.name, self.tasks, self.voxels, self.nbytes = name, tasks, 0, 0
+        self.since = time.monotonic()
 
-    def advance(self, voxels: int) -> None:
+    def advance(self, voxels: int, nbytes: int) -> None:
         """Count."""
-        self.voxels += voxels
+        self.voxels, self.nbytes = self.voxels + voxels, self.nbytes + nbytes
 
     def finish(self) -> None:
         """Print."""
         seconds = max(time.monotonic() - self.since, 1e-3)
-        rate = self.voxels / seconds / 1e6
-        click.echo(f"{self.name}: {self.tasks} blocks, {seconds:.1f} s, {rate:.1f} Mvoxel/s", err=True)
+        rates = f"{self.voxels / seconds / 1e6:.1f} Mvoxel/s, {self.nbytes / seconds / 1e6:.1f} MB/s read"
+        click.echo(f"{self.name}: {self.tasks} blocks, {seconds:.1f} s, {rates}", err=True)
 
 
 class _Bars:
@@ -44,20 +45,20 @@ class _Bars:
             TextColumn("{task.description:<28}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("blocks {task.fields[rate]:>7.1f} Mvoxel/s"),
+            TextColumn("blocks {task.fields[rate]:>7.1f} MB/s"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
 
     def start(self, name: str, tasks: int) -> None:
         """Add a bar."""
-        self.voxels, self.since = 0, time.monotonic()
+        self.nbytes, self.since = 0, time.monotonic()
         self.bar = self.bars.add_task(name, total=tasks, rate=0.0)
 
-    def advance(self, voxels: int) -> None:
+    def advance(self, voxels: int, nbytes: int) -> None:
         """Move the bar by one block."""
-        self.voxels += voxels
-        rate = self.voxels / max(time.monotonic() - self.since, 1e-3) / 1e6
+        self.nbytes += nbytes
+        rate = self.nbytes / max(time.monotonic() - self.since, 1e-3) / 1e6
         self.bars.update(self.bar, advance=1, rate=rate)
 
     def finish(self) -> None:

@@ -33,6 +33,12 @@ class Lifted:
     chunks: Chunks | None
 
     @property
+    def in_memory(self) -> bool:
+        """Whether the values are there already."""
+        data = self.image.data if isinstance(self.image, xr.DataArray) else self.image
+        return not isinstance(data, da.Array)
+
+    @property
     def dims(self) -> tuple[str, ...] | None:
         """Names of the axes, None for a plain dask array."""
         return tuple(str(d) for d in self.image.dims) if isinstance(self.image, xr.DataArray) else None

@@ -252,10 +252,12 @@ class Stencil(Node):
         wrap: Sequence[int] = (),
         workspace: float = 1.0,
         crops: bool = False,
+        cost_ns: float = 10.0,
     ) -> None:
         self.call, self.inputs, self.depth = call, tuple(inputs), tuple(int(d) for d in depth)
         self.shape, self.dtype = self.inputs[0].shape, np.dtype(dtype)
         self.wrap, self.workspace, self.crops = tuple(wrap), workspace, crops
+        self.cost_ns = cost_ns
         tokens = [item.token for item in self.inputs]
         self.token = content_hash("stencil", call.token, tokens, self.depth, self.wrap, str(self.dtype))
 

@@ -8,24 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chunkmed.errors import PlanError
-from chunkmed.graph.box import Box, box_size, chunk_boxes, grow, regular_chunks
+from chunkmed.graph.box import Box, box_size, chunk_boxes, regular_chunks
 from chunkmed.graph.budget import Budget, current_budget, resident_bytes
+from chunkmed.graph.costs import GROWTH_BYTES, MAX_BLOCK_BYTES, SMALLEST_BLOCK_VOXELS
 from chunkmed.graph.evaluate import needs, walk
-from chunkmed.graph.nodes import Node, Source, Stencil
+from chunkmed.graph.memory import task_bytes
+from chunkmed.graph.nodes import Node, Source
 from chunkmed.graph.views import natural_block
 from chunkmed.units import format_bytes
 
-__all__ = ["Plan", "make_plan", "task_bytes"]
-
-#: Measured resident memory of a task beside the array formula: allocator slack, decoded chunks.
-TASK_SLACK = 1.35
-TASK_FLOOR_BYTES = 8 << 20
-#: What the process still grows by after planning: kernels that are compiled, modules, results.
-GROWTH_BYTES = 64 << 20
-#: Smaller blocks are all halo.
-SMALLEST_BLOCK_VOXELS = 32**3
-#: Larger blocks gain nothing: the halo is small by then and progress becomes coarse.
-MAX_BLOCK_BYTES = 256 << 20
+__all__ = ["Plan", "central_box", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -51,48 +43,6 @@ class Plan:
     def boxes(self) -> Iterator[Box]:
         """The box of every task, in C order."""
         return (box for _, box in chunk_boxes(regular_chunks(self.shape, self.block)))
-
-
-def task_bytes(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
-    """Return the predicted memory of a task that makes ``box`` of every node and hands it on."""
-    return int(_held(nodes, box, sink_bytes) * TASK_SLACK) + TASK_FLOOR_BYTES
-
-
-def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
-    """Return the most bytes of arrays that exist at a time."""
-    requests = [(node, box) for node in nodes]
-    order = walk(nodes)
-    need = needs(requests, order)
-    last = {item.token: node.token for node in order for item in node.inputs}
-    live, peak = 0, 0
-    for node in order:
-        if node.token not in need:
-            continue
-        own = box_size(need[node.token]) * node.dtype.itemsize
-        peak = max(peak, live + own + _workspace(node, need[node.token]))
-        live += own
-        dead = {i.token: i for i in node.inputs if last[i.token] == node.token and i.token in need}
-        live -= sum(box_size(need[i.token]) * i.dtype.itemsize for i in dead.values())
-    return max(peak, live + int(box_size(box) * sink_bytes))
-
-
-def _workspace(node: Node, box: Box) -> int:
-    """Return what a node needs beside its output and the inputs that it is given."""
-    asked = zip(node.inputs, node.request(box), node.piece(box), strict=True)
-    return _own_workspace(node, box) + max(
-        (_held([i], piece) for i, part, piece in asked if part is None), default=0
-    )
-
-
-def _own_workspace(node: Node, box: Box) -> int:
-    if isinstance(node, Stencil):
-        grown = box_size(grow(box, node.depth, node.shape))
-        widest = max(node.dtype.itemsize, *(item.dtype.itemsize for item in node.inputs))
-        return int(grown * widest * node.workspace)
-    if isinstance(node, Source):
-        # Readers decode piece by piece; one that makes its values has no pieces.
-        return min(math.prod(node.reader.chunks), box_size(box)) * node.dtype.itemsize
-    return 0
 
 
 def make_plan(
@@ -161,7 +111,7 @@ def _choose(
         limit = (budget.memory - base) / workers
         for size, wished in units:
             blocks = _candidates(shape, size, itemsize)
-            options = [(task_bytes(nodes, _central_box(shape, b), sink_bytes), b) for b in blocks]
+            options = [(task_bytes(nodes, central_box(shape, b), sink_bytes), b) for b in blocks]
             fitting = [option for option in options if option[0] <= limit]
             best = _best(fitting, shape, workers) if fitting else None
             if best is not None and (not wished or _tasks(shape, best[1]) >= 2 * workers):
@@ -206,7 +156,7 @@ def _multiples(n: int, unit: int) -> list[int]:
     return out
 
 
-def _central_box(shape: Sequence[int], block: Sequence[int]) -> Box:
+def central_box(shape: Sequence[int], block: Sequence[int]) -> Box:
     """Return a block in the middle of the image, where the halo is whole."""
     spans = []
     for n, b in zip(shape, block, strict=True):
@@ -231,7 +181,7 @@ def _best(
 def _read_bytes(nodes: Sequence[Node], block: Sequence[int]) -> int:
     """Return the bytes that all tasks read, from the halo of a central block."""
     shape, order = nodes[0].shape, walk(nodes)
-    box = _central_box(shape, block)
+    box = central_box(shape, block)
     need = needs([(node, box) for node in nodes], order, reach=True)
     sources = [node for node in order if isinstance(node, Source) and node.token in need]
     return _tasks(shape, block) * sum(box_size(need[node.token]) * node.dtype.itemsize for node in sources)

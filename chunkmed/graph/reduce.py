@@ -11,8 +11,7 @@ import numpy as np
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, sides
 from chunkmed.graph.nodes import Array, Node
-from chunkmed.graph.plan import make_plan
-from chunkmed.graph.run import Work, run
+from chunkmed.graph.passes import make_program
 from chunkmed.kernels.moments import Moments, block_moments, merge_moments
 
 __all__ = ["Axes", "Grouping", "label_statistics", "positions"]
@@ -121,8 +120,8 @@ def label_statistics(
         axes, grouping, np.asarray(slices, np.float64), labels is not None, values is not None
     )
     parts: list[list[Moments]] = [[] for _ in range(axes.times)]
-    plan = make_plan(nodes, sink_bytes=_BYTES_PER_VOXEL)
-    for _, result in run(Work(nodes, task), plan, name=name):
+    program = make_program(nodes, sink_bytes=_BYTES_PER_VOXEL)
+    for _, result in program.run(task, name=name):
         for t, part in result:
             parts[t].append(part)
     return [merge_moments(found) for found in parts]

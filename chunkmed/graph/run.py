@@ -6,7 +6,8 @@ task gets the nodes as one shared literal, returns a few bytes, and results come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,8 +36,8 @@ class Observer(Protocol):
     def start(self, name: str, tasks: int) -> None:
         """Take note of a pass that begins."""
 
-    def advance(self, voxels: int) -> None:
-        """Take note of a block that is done."""
+    def advance(self, voxels: int, nbytes: int) -> None:
+        """Take note of a block that is done, and of how many bytes its making read."""
 
     def finish(self) -> None:
         """Take note of the end of the pass."""
@@ -68,7 +69,7 @@ def run(
     plan: Plan,
     *,
     name: str,
-    boxes: Iterable[Box] | None = None,
+    skip: Callable[[Box], bool] | None = None,
     done: Callable[[Box, Any], None] | None = None,
 ) -> Iterator[tuple[Box, Any]]:
     """Yield (box, result) of every task, in C order of the boxes.
@@ -81,28 +82,46 @@ def run(
         Blocks and budget.
     name : str
         What the progress bar says.
-    boxes : iterable of boxes, optional
-        A part of the plan's boxes (resuming).
+    skip : function, optional
+        Says of a box whether it was done before (resuming).
     done : function, optional
         Called with box and result of each task as soon as it is done, in any order; results are
         yielded a window at a time.
     """
-    todo = list(boxes if boxes is not None else plan.boxes)
-    for observer in _observers:
-        observer.start(name, len(todo))
+    tell = _Teller(plan, done)
+    # Never a list of all boxes: there may be 10^5.
+    todo = plan.boxes if skip is None else (box for box in plan.boxes if not skip(box))
+    tell.start(name, plan.tasks - (sum(map(skip, plan.boxes)) if skip is not None else 0))
     try:
-        for window in _windows(todo, _WINDOW_PER_WORKER * plan.budget.workers):
-            yield from _compute(work, window, plan.budget.workers, done)
+        while window := list(itertools.islice(todo, _WINDOW_PER_WORKER * plan.budget.workers)):
+            yield from _compute(work, window, plan.budget.workers, tell)
     finally:
-        for observer in _observers:
+        tell.finish()
+
+
+class _Teller:
+    """Tells observers, and who asked for it, of tasks that are done."""
+
+    def __init__(self, plan: Plan, done: Callable[[Box, Any], None] | None) -> None:
+        self.done, self.observers = done, list(_observers)
+        self.nbytes = plan.read_bytes // max(1, plan.tasks)
+
+    def start(self, name: str, tasks: int) -> None:
+        for observer in self.observers:
+            observer.start(name, tasks)
+
+    def __call__(self, box: Box, result: Any) -> None:
+        if self.done is not None:
+            self.done(box, result)
+        for observer in self.observers:
+            observer.advance(box_size(box), self.nbytes)
+
+    def finish(self) -> None:
+        for observer in self.observers:
             observer.finish()
 
 
-def _windows(boxes: Sequence[Box], size: int) -> Iterator[Sequence[Box]]:
-    return (boxes[start : start + size] for start in range(0, len(boxes), size))
-
-
-def _compute(work: Work, window: Sequence[Box], workers: int, done: Any) -> list[tuple[Box, Any]]:
+def _compute(work: Work, window: Sequence[Box], workers: int, tell: _Teller) -> list[tuple[Box, Any]]:
     literal = f"chunkmed-work-{content_hash([node.token for node in work.nodes], id(work))}"
     graph: dict[Any, Any] = {literal: DataNode(literal, Shared(work))}
     keys = []
@@ -112,7 +131,7 @@ def _compute(work: Work, window: Sequence[Box], workers: int, done: Any) -> list
         blocks = Dict({key: TaskRef(key) for key in needed}) if needed else None
         keys.append((literal, number))
         graph[keys[-1]] = Task(keys[-1], _task, TaskRef(literal), box, blocks)
-    return _schedule(graph, keys, workers, done)
+    return _schedule(graph, keys, workers, tell)
 
 
 def _task(shared: Shared, box: Box, blocks: Any) -> tuple[Box, Any]:
@@ -140,16 +159,13 @@ def _opaque_tasks(needed: dict[Any, Opaque], present: dict[Any, Any]) -> dict[An
     return tasks
 
 
-def _schedule(graph: dict[Any, Any], keys: Sequence[Any], workers: int, done: Any) -> list[tuple[Box, Any]]:
+def _schedule(
+    graph: dict[Any, Any], keys: Sequence[Any], workers: int, tell: _Teller
+) -> list[tuple[Box, Any]]:
     get = dask.base.get_scheduler()
     if get is None or get is dask.threaded.get:
         get = partial(dask.threaded.get, num_workers=workers)
     wanted, seen = set(keys), set()
-
-    def tell(box: Box, result: Any) -> None:
-        if done is not None:
-            done(box, result)
-        _advance(box)
 
     def count(key: Any, result: Any, *_: Any) -> None:
         if key in wanted and key not in seen:
@@ -163,8 +179,3 @@ def _schedule(graph: dict[Any, Any], keys: Sequence[Any], workers: int, done: An
         if key not in seen:
             tell(*result)
     return results
-
-
-def _advance(box: Box) -> None:
-    for observer in _observers:
-        observer.advance(box_size(box))

@@ -19,12 +19,11 @@ from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.lookup import Lookup
-from chunkmed.graph.nodes import Array, Source
-from chunkmed.graph.plan import make_plan
-from chunkmed.graph.run import Work, run
+from chunkmed.graph.nodes import Array
+from chunkmed.graph.passes import make_program
 from chunkmed.graph.scratch import Scratch
 from chunkmed.kernels.components import block_labels, block_slabs, merge, neighbours, seam_pairs
-from chunkmed.store import ArrayWriter, Layout, create_array, layout_of, open_array
+from chunkmed.store import ArrayWriter, Layout
 
 __all__ = ["label"]
 
@@ -122,18 +121,16 @@ def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any)
     shape = image.node.shape
     if 0 in shape:
         raise InputError("an empty image", kind="empty-image", why=f"shape {shape}")
-    scratch, layout = Scratch(), layout_of(shape)
-    commit = scratch.path.name
-    writer, _ = create_array(scratch.path / "labels", shape, np.int32, commit=commit, layout=layout)
-    plan = make_plan([image.node], unit=_common(layout, image), sink_bytes=_BYTES_PER_VOXEL)
-    seams = _Seams(structure, regular_chunks(shape, plan.block))
-    work = Work((image.node,), _LabelBlock(writer, structure, shape))
-    for _, (firsts, slabs) in run(work, plan, name="labelling"):
+    scratch = Scratch(shape, np.int32)
+    program = make_program([image.node], unit=_common(scratch.layout, image), sink_bytes=_BYTES_PER_VOXEL)
+    chunks = regular_chunks(shape, program.plan.block)
+    seams = _Seams(structure, chunks)
+    task = _LabelBlock(scratch.writer, structure, shape)
+    for _, (firsts, slabs) in program.run(task, name="labelling"):
         seams.add(firsts, slabs)
     numbers, counts = _numbers(seams, shape, apart)
-    local = Source(open_array(writer.path, commit))
     table = numbers.astype(_label_dtype(output, counts))
-    node = Lookup(local, regular_chunks(shape, plan.block), seams.offsets, table, scratch)
+    node = Lookup(scratch.source(), chunks, seams.offsets, table, scratch)
     return node, counts
 
 

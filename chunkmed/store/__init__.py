@@ -12,6 +12,7 @@ from chunkmed.store.image import (
 )
 from chunkmed.store.layout import Layout, layout_of
 from chunkmed.store.listing import label_names
+from chunkmed.store.lock import locked
 from chunkmed.store.manifest import Damage
 from chunkmed.store.naming import check_name
 from chunkmed.store.pyramid import Level, levels_of, owned_levels, unit_of
@@ -36,6 +37,7 @@ __all__ = [
     "label_names",
     "layout_of",
     "levels_of",
+    "locked",
     "open_array",
     "open_image",
     "owned_levels",

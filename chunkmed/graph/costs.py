@@ -1,0 +1,57 @@
+"""What things cost: the few constants that were measured, in one place, and time by them.
+
+Times are of one core, in nanoseconds; only their ratios decide anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from chunkmed.graph.box import Box, box_size
+from chunkmed.graph.evaluate import needs, walk
+from chunkmed.graph.nodes import Node, Opaque, Source, Stencil
+
+__all__ = [
+    "GROWTH_BYTES",
+    "KERNEL_NS",
+    "MAX_BLOCK_BYTES",
+    "READ_NS_PER_BYTE",
+    "SMALLEST_BLOCK_VOXELS",
+    "TASK_FLOOR_BYTES",
+    "TASK_SLACK",
+    "WRITE_NS_PER_BYTE",
+    "task_ns",
+]
+
+#: Resident memory of a task beside the array formula: allocator slack, decoded chunks.
+TASK_SLACK = 1.35
+TASK_FLOOR_BYTES = 8 << 20
+#: What the process still grows by after planning: kernels that are compiled, modules, results.
+GROWTH_BYTES = 64 << 20
+#: Smaller blocks are all halo.
+SMALLEST_BLOCK_VOXELS = 32**3
+#: Larger blocks gain nothing: the halo is small by then and progress becomes coarse.
+MAX_BLOCK_BYTES = 256 << 20
+#: Shards of lz4 and bitshuffle, decoded and encoded by one thread.
+READ_NS_PER_BYTE = 0.6
+WRITE_NS_PER_BYTE = 1.2
+#: Of a voxel: what each function of a stencil takes.
+KERNEL_NS = {"tap": 0.12, "axis": 0.8, "window": 16.0, "word": 0.1, "other": 10.0}
+_POINTWISE_NS = 0.4
+
+
+def task_ns(nodes: Sequence[Node], box: Box) -> float:
+    """Return the time that a task takes to make a box of every node."""
+    order = walk(nodes)
+    need = needs([(node, box) for node in nodes], order, reach=True)
+    return math.fsum(_node_ns(node) * box_size(need[node.token]) for node in order if node.token in need)
+
+
+def _node_ns(node: Node) -> float:
+    """Return the time per voxel of a node itself."""
+    if isinstance(node, Stencil):
+        return node.cost_ns
+    if isinstance(node, Source | Opaque):
+        return READ_NS_PER_BYTE * node.dtype.itemsize
+    return _POINTWISE_NS

@@ -1,0 +1,55 @@
+"""How much memory a task takes: the arrays that exist at a time, and what lies around them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from chunkmed.graph.box import Box, box_size, grow
+from chunkmed.graph.costs import TASK_FLOOR_BYTES, TASK_SLACK
+from chunkmed.graph.evaluate import needs, walk
+from chunkmed.graph.nodes import Node, Source, Stencil
+
+__all__ = ["task_bytes"]
+
+
+def task_bytes(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
+    """Return the predicted memory of a task that makes ``box`` of every node and hands it on."""
+    return int(_held(nodes, box, sink_bytes) * TASK_SLACK) + TASK_FLOOR_BYTES
+
+
+def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
+    """Return the most bytes of arrays that exist at a time."""
+    requests = [(node, box) for node in nodes]
+    order = walk(nodes)
+    need = needs(requests, order)
+    last = {item.token: node.token for node in order for item in node.inputs}
+    live, peak = 0, 0
+    for node in order:
+        if node.token not in need:
+            continue
+        own = box_size(need[node.token]) * node.dtype.itemsize
+        peak = max(peak, live + own + _workspace(node, need[node.token]))
+        live += own
+        dead = {i.token: i for i in node.inputs if last[i.token] == node.token and i.token in need}
+        live -= sum(box_size(need[i.token]) * i.dtype.itemsize for i in dead.values())
+    return max(peak, live + int(box_size(box) * sink_bytes))
+
+
+def _workspace(node: Node, box: Box) -> int:
+    """Return what a node needs beside its output and the inputs that it is given."""
+    asked = zip(node.inputs, node.request(box), node.piece(box), strict=True)
+    return _own_workspace(node, box) + max(
+        (_held([i], piece) for i, part, piece in asked if part is None), default=0
+    )
+
+
+def _own_workspace(node: Node, box: Box) -> int:
+    if isinstance(node, Stencil):
+        grown = box_size(grow(box, node.depth, node.shape))
+        widest = max(node.dtype.itemsize, *(item.dtype.itemsize for item in node.inputs))
+        return int(grown * widest * node.workspace)
+    if isinstance(node, Source):
+        # Readers decode piece by piece; one that makes its values has no pieces.
+        return min(math.prod(node.reader.chunks), box_size(box)) * node.dtype.itemsize
+    return 0

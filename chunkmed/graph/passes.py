@@ -1,0 +1,174 @@
+"""Which passes a sink takes.
+
+A chain is fused into one pass as long as what is computed twice in halos costs less than writing
+and reading what lies between. Checkpoints are kept because the user says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from chunkmed.errors import PlanError
+from chunkmed.graph.box import Box, box_size
+from chunkmed.graph.budget import Budget
+from chunkmed.graph.checkpoint import Checkpoint
+from chunkmed.graph.costs import WRITE_NS_PER_BYTE, task_ns
+from chunkmed.graph.evaluate import needs, walk
+from chunkmed.graph.nodes import Array, Node, Source, Stencil
+from chunkmed.graph.plan import Plan, central_box, make_plan
+from chunkmed.graph.program import Program, Spill, substitute
+from chunkmed.provenance import content_hash
+from chunkmed.store import layout_of
+
+__all__ = ["make_program"]
+
+#: A spill must save this much: costs are estimates, and a pass more is a wait more.
+_GAIN = 0.85
+#: What a block of a spill and its encoded chunks take, in bytes per byte of the block.
+_HELD_PER_BYTE = 2.5
+#: No more places than these are tried, those first where most is computed twice.
+_PLACES = 6
+#: Dearer than any pass that fits.
+_DOES_NOT_FIT = 1e30
+
+Nodes = tuple[Node, ...]
+Planner = Callable[[Sequence[Node]], Plan]
+
+
+class _Imagined:
+    """An array that a pass before will have written: planned with, never read."""
+
+    def __init__(self, node: Node) -> None:
+        self.shape, self.dtype = node.shape, node.dtype
+        self.token, self.chunks = content_hash("imagined", node.token), layout_of(node.shape).shard
+
+    def read(self, box: Box) -> Array:
+        """Never called: the program puts the stored array in its place."""
+        raise AssertionError(f"{self.token} is only planned")
+
+
+def make_program(
+    nodes: Sequence[Node],
+    *,
+    unit: Sequence[int] | None = None,
+    wishes: Sequence[Sequence[int]] = (),
+    sink_bytes: float = 0.0,
+    budget: Budget | None = None,
+) -> Program:
+    """Choose the passes of a sink, and the block of each.
+
+    Parameters
+    ----------
+    nodes, unit, wishes, sink_bytes, budget
+        As in :func:`chunkmed.graph.plan.make_plan`.
+
+    Raises
+    ------
+    PlanError
+        If nothing fits, not even with everything kept on disk that can be.
+    """
+
+    def planned(wanted: Sequence[Node]) -> Plan:
+        return make_plan(wanted, unit=unit, wishes=wishes, sink_bytes=sink_bytes, budget=budget)
+
+    current = tuple(nodes)
+    spills: list[Spill] = []
+    for node in walk(nodes):
+        if isinstance(node, Checkpoint) and not node.is_kept:
+            stand_ins = {spill.node.token: spill.stand_in for spill in spills}
+            (made_of,) = substitute(node.inputs, stand_ins)
+            spill = _Spilling(node, made_of, budget).finished("checkpoint", spills)
+            spills.append(spill)
+            current = substitute(current, {node.token: spill.stand_in})
+    current = _cut(current, planned, spills, budget)
+    return Program(current, tuple(spills), planned(current))
+
+
+class _Spilling:
+    """A spill that is being thought about."""
+
+    def __init__(self, node: Node, made_of: Node, budget: Budget | None) -> None:
+        self.node, self.made_of, self.budget = node, made_of, budget
+        self.stand_in = Source(_Imagined(node))
+
+    def planned(self, nodes: Sequence[Node]) -> Plan:
+        """Return the plan of the pass that makes it."""
+        shard, held = layout_of(self.node.shape).shard, _HELD_PER_BYTE * self.node.dtype.itemsize
+        return make_plan(nodes, unit=shard, sink_bytes=held, budget=self.budget)
+
+    def cost_ns(self) -> float:
+        """Return what making, writing and committing it costs."""
+        size = math.prod(self.node.shape) * self.node.dtype.itemsize
+        return _pass_ns([self.made_of], self.planned([self.made_of])) + size * WRITE_NS_PER_BYTE
+
+    def finished(self, why: str, spills: list[Spill]) -> Spill:
+        """Return the spill; what its own pass needs before is added to the others."""
+        (made_of,) = _cut((self.made_of,), self.planned, spills, self.budget)
+        return Spill(self.node, made_of, self.stand_in, self.planned([made_of]), why)
+
+
+def _cut(nodes: Nodes, planned: Planner, spills: list[Spill], budget: Budget | None) -> Nodes:
+    """Add spills as long as they save; return the nodes with stand-ins."""
+    while (better := _better(nodes, planned, budget)) is not None:
+        spilling, why = better
+        spills.append(spilling.finished(why, spills))
+        nodes = substitute(nodes, {spilling.node.token: spilling.stand_in})
+    return nodes
+
+
+def _better(nodes: Nodes, planned: Planner, budget: Budget | None) -> tuple[_Spilling, str] | None:
+    """Return the spill that saves most; None where fusing everything is best."""
+    plan = _or_none(planned, nodes)
+    cost, why = (_DOES_NOT_FIT, "memory") if plan is None else (_pass_ns(nodes, plan) * _GAIN, "halo")
+    best = None
+    for node in _places(nodes, plan):
+        spilling = _Spilling(node, node, budget)
+        if (total := _total_ns(spilling, nodes, planned)) < cost:
+            best, cost = (spilling, why), total
+    return best
+
+
+def _total_ns(spilling: _Spilling, nodes: Nodes, planned: Planner) -> float:
+    """Return the time of both passes."""
+    rest = substitute(nodes, {spilling.node.token: spilling.stand_in})
+    try:
+        first = spilling.cost_ns()
+    except PlanError:
+        return math.inf
+    plan = _or_none(planned, rest)
+    # What is left may be cut again: the more the first pass takes off it, the better.
+    return _DOES_NOT_FIT * 0.5 / (1 + first) if plan is None else first + _pass_ns(rest, plan)
+
+
+def _or_none(planned: Planner, nodes: Nodes) -> Plan | None:
+    try:
+        return planned(nodes)
+    except PlanError:
+        return None
+
+
+def _places(nodes: Nodes, plan: Plan | None) -> list[Node]:
+    """Return nodes that may be worth keeping, those first where most is computed twice.
+
+    What a stencil reads is computed again in its halo; a stored array is only read again.
+    """
+    order = walk(nodes)
+    read = {item.token: item for node in order if isinstance(node, Stencil) for item in node.inputs}
+    found = [item for item in read.values() if _worth_keeping(item)]
+    if plan is None:
+        return found[:_PLACES]
+    box = central_box(plan.shape, plan.block)
+    need = needs([(node, box) for node in nodes], order, reach=True)
+    again = {item.token: plan.tasks * box_size(need[item.token]) / math.prod(item.shape) for item in found}
+    found = [item for item in found if again[item.token] > 1.05]
+    return sorted(found, key=lambda item: -again[item.token])[:_PLACES]
+
+
+def _worth_keeping(node: Node) -> bool:
+    storable = node.dtype_known and node.dtype.kind in "biuf" and node.dtype.itemsize <= 8
+    return storable and 0 not in node.shape and any(isinstance(item, Stencil) for item in walk([node]))
+
+
+def _pass_ns(nodes: Sequence[Node], plan: Plan) -> float:
+    return plan.tasks * task_ns(nodes, central_box(plan.shape, plan.block))

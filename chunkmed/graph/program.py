@@ -1,0 +1,125 @@
+"""The passes of a sink: arrays that are kept on disk first, then what was asked for."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from chunkmed.graph.box import Box
+from chunkmed.graph.checkpoint import Checkpoint
+from chunkmed.graph.evaluate import walk
+from chunkmed.graph.nodes import Array, Node, Opaque, Source
+from chunkmed.graph.plan import Plan
+from chunkmed.graph.run import Work, run
+from chunkmed.graph.scratch import Scratch, write_block
+from chunkmed.provenance import content_hash
+
+__all__ = ["Program", "Spill", "substitute"]
+
+
+@dataclass(frozen=True)
+class Spill:
+    """An array that is kept on disk, in a pass of its own."""
+
+    node: Node
+    """What is kept."""
+    made_of: Node
+    """What makes the values, with earlier spills as stand-ins."""
+    stand_in: Source
+    """What later passes read, before there is anything to read."""
+    plan: Plan
+    why: str
+    """``checkpoint``, or ``halo`` or ``memory`` where the plan put it in."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """All passes of a sink.
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+        What tasks of the last pass evaluate, with stand-ins for what is kept.
+    spills : tuple of Spill
+        Passes before, in order.
+    plan : Plan
+        Of the last pass.
+    """
+
+    nodes: tuple[Node, ...]
+    spills: tuple[Spill, ...]
+    plan: Plan
+    _kept: dict[str, Scratch] = field(default_factory=dict, repr=False)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Predicted peak memory of all passes."""
+        return max(plan.peak_bytes for plan in self.plans)
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plan of each pass, in order."""
+        return (*(spill.plan for spill in self.spills), self.plan)
+
+    def run(
+        self,
+        function: Callable[[Box, Sequence[Array]], Any],
+        *,
+        name: str,
+        skip: Callable[[Box], bool] | None = None,
+        done: Callable[[Box, Any], None] | None = None,
+    ) -> Iterator[tuple[Box, Any]]:
+        """Run all passes; yield (box, result) of every task of the last one, in C order.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a box and the arrays of the nodes.
+        name : str
+            What the progress bar says.
+        skip, done
+            As in :func:`chunkmed.graph.run.run`.
+        """
+        made: dict[str, Node] = {}
+        for spill in self.spills:
+            made[spill.stand_in.token] = self._keep(spill, made)
+        work = Work(substitute(self.nodes, made), function)
+        yield from run(work, self.plan, name=name, skip=skip, done=done)
+        for scratch in self._kept.values():
+            scratch.succeeded()
+
+    def _keep(self, spill: Spill, made: Mapping[str, Node]) -> Node:
+        node = spill.node
+        lasting = not any(isinstance(item, Opaque) for item in walk([node]))
+        # dask's names do not tell a changed function from the one before: such values never last.
+        scratch = Scratch(node.shape, node.dtype, content_hash("spill", node.token) if lasting else None)
+        work = Work(substitute((spill.made_of,), made), partial(write_block, scratch.writer))
+        for _ in run(
+            work, spill.plan, name="keeping", skip=scratch.skip, done=lambda _, o: scratch.record(o)
+        ):
+            pass
+        self._kept[node.token] = scratch
+        source = scratch.source()
+        if isinstance(node, Checkpoint):
+            node.keep(source, scratch)
+        return source
+
+
+def substitute(nodes: Sequence[Node], made: Mapping[str, Node]) -> tuple[Node, ...]:
+    """Return the nodes with others in place of some below them; tokens stay, for values do."""
+    if not made:
+        return tuple(nodes)
+    new: dict[str, Node] = {}
+    for node in walk(nodes):
+        inputs = tuple(new[item.token] for item in node.inputs)
+        if node.token in made:
+            new[node.token] = made[node.token]
+        elif all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+            new[node.token] = node
+        else:
+            new[node.token] = copy.copy(node)
+            new[node.token].inputs = inputs
+    return tuple(new[node.token] for node in nodes)
