@@ -9,15 +9,23 @@ from typing import Any
 from chunkmed.graph.evaluate import walk
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Crop, Node, Opaque, Stencil
-from chunkmed.graph.plan import Plan, make_plan
+from chunkmed.graph.passes import make_program
+from chunkmed.graph.plan import Plan
+from chunkmed.graph.program import Program
 from chunkmed.units import format_bytes
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "Pass", "explain", "passes_of"]
+
+_WHY = {
+    "checkpoint": "kept, as cm.checkpoint says",
+    "halo": "kept, for its halos would cost more than writing and reading it",
+    "memory": "kept, for all at once does not fit the budget",
+}
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """Steps and cost of computing an image block by block; ``print`` it."""
+class Pass:
+    """One reading of the image: all blocks, one task each."""
 
     steps: tuple[str, ...]
     """One line per node, inputs first."""
@@ -25,21 +33,63 @@ class Explanation:
     halo: tuple[int, ...]
     """Voxels that a block is grown by on each side, per axis."""
     written_bytes: int
-    opaque: tuple[str, ...]
-    """Parts that dask evaluates on its own blocks: right, but slower and not bounded."""
+    """Before compression; 0 where nothing is written."""
+    why: str = ""
+    """Why it is a pass of its own."""
 
     def __str__(self) -> str:
         plan = self.plan
         lines = [f"{i + 1:>3}. {step}" for i, step in enumerate(self.steps)]
         lines += [
-            f"blocks     {plan.tasks} of {' x '.join(map(str, plan.block))}, one task each, 1 pass",
+            f"blocks     {plan.tasks} of {' x '.join(map(str, plan.block))}, one task each",
             f"halo       {' x '.join(map(str, self.halo))} voxels on each side",
             f"reads      {format_bytes(plan.read_bytes)}, the sources hold {format_bytes(plan.source_bytes)}",
-            f"writes     {format_bytes(self.written_bytes)} when saved, before compression",
+            f"writes     {format_bytes(self.written_bytes)} before compression",
             f"memory     {format_bytes(plan.task_bytes)} a task, peak {format_bytes(plan.peak_bytes)}"
             f" of a budget of {plan.budget}",
-            "bounded    by save, measure, label and numbers; .compute() holds the whole result",
         ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Passes and cost of computing an image block by block; ``print`` it."""
+
+    passes: tuple[Pass, ...]
+    """In order; the last makes the image, those before arrays that are kept on disk for it."""
+    halo: tuple[int, ...]
+    """How far a voxel depends on others, per axis, all passes together."""
+    opaque: tuple[str, ...]
+    """Parts that dask evaluates on its own blocks: right, but slower and not bounded."""
+
+    @property
+    def plan(self) -> Plan:
+        """Plan of the last pass."""
+        return self.passes[-1].plan
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """All steps, in order."""
+        return tuple(step for each in self.passes for step in each.steps)
+
+    @property
+    def written_bytes(self) -> int:
+        """Size of the image, before compression."""
+        return self.passes[-1].written_bytes
+
+    @property
+    def peak_bytes(self) -> int:
+        """Predicted peak memory of the process."""
+        return max(each.plan.peak_bytes for each in self.passes)
+
+    def __str__(self) -> str:
+        lines = []
+        for number, each in enumerate(self.passes, 1):
+            if len(self.passes) > 1:
+                lines.append(f"pass {number} of {len(self.passes)}" + (f": {each.why}" if each.why else ""))
+            lines.append(str(each))
+        lines.append(f"passes     {len(self.passes)}, peak memory {format_bytes(self.peak_bytes)}")
+        lines.append("bounded    by save, measure, label and numbers; .compute() holds the whole result")
         lines += [f"note       {name} is evaluated by dask on its own blocks" for name in self.opaque]
         return "\n".join(lines)
 
@@ -55,7 +105,7 @@ def explain(image: Any) -> Explanation:
     Returns
     -------
     Explanation
-        Steps, blocks, halo, bytes read and written, peak memory.
+        Passes; of each the steps, blocks, halo, bytes read and written, peak memory.
 
     Examples
     --------
@@ -65,15 +115,25 @@ def explain(image: Any) -> Explanation:
     (4, 4)
     """
     node = lift(image).node
-    plan = make_plan([node])
-    order = walk([node])
-    return Explanation(
-        steps=tuple(item.label for item in order),
-        plan=plan,
-        halo=_halo(node),
-        written_bytes=math.prod(node.shape) * node.dtype.itemsize,
-        opaque=tuple(item.label for item in order if isinstance(item, Opaque)),
-    )
+    opaque = tuple(item.label for item in walk([node]) if isinstance(item, Opaque))
+    written = math.prod(node.shape) * node.dtype.itemsize
+    return Explanation(tuple(passes_of(make_program([node]), written)), _halo(node), opaque)
+
+
+def passes_of(program: Program, written_bytes: int) -> list[Pass]:
+    """Return the passes of a program; the last writes so many bytes."""
+    out = []
+    for spill in program.spills:
+        size = math.prod(spill.node.shape) * spill.node.dtype.itemsize
+        out.append(_pass((spill.made_of,), spill.plan, size, _WHY[spill.why]))
+    return [*out, _pass(program.nodes, program.plan, written_bytes)]
+
+
+def _pass(nodes: tuple[Node, ...], plan: Plan, written_bytes: int, why: str = "") -> Pass:
+    steps = tuple(item.label for item in walk(nodes))
+    halos = [_halo(node) for node in nodes if len(node.shape) == len(plan.shape)]
+    halo = tuple(max(axis) for axis in zip(*halos, strict=True))
+    return Pass(steps, plan, halo, written_bytes, why)
 
 
 def _halo(node: Node) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 
 from chunkmed import provenance, store
 from chunkmed.graph.box import Box
+from chunkmed.graph.costs import ENCODED_PER_BYTE
 from chunkmed.graph.evaluate import walk
 from chunkmed.graph.nodes import Array, Node, Opaque, Source
 from chunkmed.graph.passes import make_program
@@ -21,8 +23,8 @@ from chunkmed.grid import Grid
 
 __all__ = ["write_image"]
 
-#: A block, its encoded chunks and its coarser levels are held together, in bytes per byte of the block.
-_HELD_PER_BYTE = 3.5
+#: Coarser levels of a block, in bytes per byte of the block.
+_COARSER_PER_BYTE = 0.4
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class _WriteBlock:
     shrink: Shrink
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> dict[str, tuple[int, int]]:
-        values = arrays[0].astype(self.targets[0].writer.dtype, copy=False)
+        dtype = self.targets[0].writer.dtype
+        # A mask is a byte per voxel already.
+        values = arrays[0].view(dtype) if arrays[0].dtype == bool else arrays[0].astype(dtype, copy=False)
         written = self.targets[0].write(box, values)
         for target in self.targets[1:]:
             box = target.level.shrink(box)
@@ -172,8 +176,14 @@ def _pass(node: Node, targets: Sequence[_Target], shrink: Shrink) -> _Pass:
     levels = [target.level for target in targets]
     shards = [target.writer.layout.shard for target in targets]
     units = [store.unit_of(levels, shards, count) for count in range(len(levels) - 1, -1, -1)]
-    held = _HELD_PER_BYTE * targets[0].writer.dtype.itemsize
-    program = make_program([node], unit=units[-1], wishes=units[:-1], sink_bytes=held)
+    itemsize = targets[0].writer.dtype.itemsize
+    program = make_program(
+        [node],
+        unit=units[-1],
+        wishes=units[:-1],
+        sink_bytes=_COARSER_PER_BYTE * itemsize if len(targets) > 1 else 0.0,
+        sink_fixed_bytes=int(math.prod(shards[0]) * itemsize * ENCODED_PER_BYTE),
+    )
     count = 1 + len(list(store.owned_levels(levels, shards, program.plan.block)))
     return _Pass(program, _WriteBlock(tuple(targets[:count]), shrink))
 

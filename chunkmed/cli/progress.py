@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from chunkmed.graph.plan import Plan
 from chunkmed.graph.run import Observer, observing
 
 __all__ = ["Progress"]
@@ -17,7 +18,7 @@ __all__ = ["Progress"]
 class _Lines:
     """One line when a pass is done."""
 
-    def start(self, name: str, tasks: int) -> None:
+    def start(self, name: str, tasks: int, plan: Plan) -> None:
         """Remember what starts."""
         self.name, self.tasks, self.voxels, self.nbytes = name, tasks, 0, 0
         self.since = time.monotonic()
@@ -50,7 +51,7 @@ class _Bars:
             console=Console(stderr=True),
         )
 
-    def start(self, name: str, tasks: int) -> None:
+    def start(self, name: str, tasks: int, plan: Plan) -> None:
         """Add a bar."""
         self.nbytes, self.since = 0, time.monotonic()
         self.bar = self.bars.add_task(name, total=tasks, rate=0.0)

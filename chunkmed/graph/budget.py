@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from chunkmed.errors import InputError
+import dask.base
+
+from chunkmed.errors import InputError, PlanError
 from chunkmed.units import format_bytes, parse_bytes
 
-__all__ = ["Budget", "config", "current_budget", "resident_bytes", "return_freed_memory"]
+__all__ = [
+    "GROWTH_BYTES",
+    "Budget",
+    "base_bytes",
+    "config",
+    "current_budget",
+    "resident_bytes",
+    "return_freed_memory",
+]
 
 #: Part of the free memory that is taken when nobody says how much.
 _DEFAULT_SHARE = 0.5
+#: Part of a dask worker's limit, above which it moves data to disk.
+_CLUSTER_SHARE = 0.6
+#: What a dask worker holds once it has imported what a task needs.
+_WORKER_BYTES = 250 << 20
+#: What a process grows by once it works: kernels that are compiled (90 MB of them), modules.
+GROWTH_BYTES = 96 << 20
+#: What each call adds: tables, results.
+_LATER_BYTES = 16 << 20
 _M_MMAP_THRESHOLD = -3
-_CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_CGROUP = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True)
@@ -32,9 +53,18 @@ class Budget:
     """
 
     memory: int
-    """Bytes, the interpreter and its libraries included."""
+    """Bytes of one process, the interpreter and its libraries included."""
     workers: int
-    """Tasks at a time."""
+    """Tasks at a time, in all processes."""
+    processes: int = 1
+    """Processes that tasks run in."""
+    base: int | None = None
+    """Bytes that a process holds before it works, where that is not this one."""
+
+    @property
+    def threads(self) -> int:
+        """Tasks at a time in one process."""
+        return -(-self.workers // self.processes)
 
     @classmethod
     def of(cls, memory: int | float | str | None = None, workers: int | None = None) -> Budget:
@@ -45,7 +75,8 @@ class Budget:
         return cls(amount, workers if workers is not None else _usable_cores())
 
     def __str__(self) -> str:
-        return f"{format_bytes(self.memory)}, {self.workers} workers"
+        each = f" in each of {self.processes} processes" if self.processes > 1 else ""
+        return f"{format_bytes(self.memory)}{each}, {self.workers} workers"
 
 
 _configured: list[Budget] = []
@@ -85,8 +116,31 @@ class config(AbstractContextManager[Budget]):  # noqa: N801 - mirrors dask.confi
 
 
 def current_budget() -> Budget:
-    """Return the budget that was configured, else the machine's."""
-    return _configured[0] if _configured else Budget.of()
+    """Return the budget that was configured, else that of dask's workers, else the machine's."""
+    get = dask.base.get_scheduler()
+    # A distributed client, told by what it can do: only the room for clusters imports it.
+    client: Any = getattr(get, "__self__", None)
+    if hasattr(client, "scheduler_info"):
+        return _of_client(client.scheduler_info()["workers"])
+    budget = _configured[0] if _configured else Budget.of()
+    if get is not None and get is dask.base.named_schedulers.get("processes"):
+        return Budget(budget.memory // budget.workers, budget.workers, budget.workers)
+    return budget
+
+
+def _of_client(workers: Mapping[str, Any]) -> Budget:
+    """Return what each worker may take: dask begins to spill at 60 % of its limit."""
+    if not workers:
+        raise PlanError(
+            "the dask cluster has no workers", kind="no-workers", fix="start workers, or wait for them"
+        )
+    limits = [int(worker["memory_limit"]) for worker in workers.values() if worker["memory_limit"]]
+    memory = int(min(limits) * _CLUSTER_SHARE) if limits else Budget.of().memory // len(workers)
+    if _configured:
+        memory = min(memory, _configured[0].memory)
+    held = [int(worker.get("metrics", {}).get("memory", 0)) for worker in workers.values()]
+    threads = sum(int(worker["nthreads"]) for worker in workers.values())
+    return Budget(memory, threads, len(workers), max(*held, _WORKER_BYTES))
 
 
 def resident_bytes() -> int:
@@ -99,6 +153,19 @@ def resident_bytes() -> int:
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def base_bytes() -> int:
+    """Return what a process holds beside its tasks, with what it still grows by.
+
+    Kernels that are compiled and modules make it grow once: later calls find it grown.
+    """
+    resident = resident_bytes()
+    _smallest[:] = [min([resident, *_smallest])]
+    return max(_smallest[0] + GROWTH_BYTES, resident + _LATER_BYTES)
+
+
+_smallest: list[int] = []
 
 
 @cache
@@ -130,9 +197,12 @@ def _usable_cores() -> int:
 
 def _available_bytes() -> int:
     limits = [_free_bytes(), *_cgroup_limits()]
-    slurm = os.environ.get("SLURM_MEM_PER_NODE", "")
-    if slurm.isdigit():
-        limits.append(int(slurm) << 20)
+    per_node = os.environ.get("SLURM_MEM_PER_NODE", "")
+    per_cpu = os.environ.get("SLURM_MEM_PER_CPU", "")
+    if per_node.isdigit() and int(per_node):
+        limits.append(int(per_node) << 20)
+    elif per_cpu.isdigit() and int(per_cpu):
+        limits.append((int(per_cpu) << 20) * _usable_cores())
     return min(limits)
 
 
@@ -146,9 +216,22 @@ def _free_bytes() -> int:
 
 def _cgroup_limits() -> list[int]:
     limits = []
-    for name in _CGROUP_FILES:
+    for path in _cgroup_files():
         try:
-            limits.append(int(Path(name).read_text()))
+            limits.append(int(path.read_text()))
         except (OSError, ValueError):
             continue
     return limits
+
+
+def _cgroup_files() -> Iterator[Path]:
+    """Yield where limits of this process may stand: its own group and those around it."""
+    yield _CGROUP / "memory" / "memory.limit_in_bytes"
+    try:
+        own = next(line[3:] for line in _OWN_CGROUP.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        own = "/"
+    place = _CGROUP / own.strip("/")
+    for folder in (place, *place.parents):
+        if folder.is_relative_to(_CGROUP):
+            yield folder / "memory.max"

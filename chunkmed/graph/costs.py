@@ -13,22 +13,24 @@ from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.nodes import Node, Opaque, Source, Stencil
 
 __all__ = [
-    "GROWTH_BYTES",
+    "ENCODED_PER_BYTE",
     "KERNEL_NS",
     "MAX_BLOCK_BYTES",
+    "PASS_NS",
     "READ_NS_PER_BYTE",
     "SMALLEST_BLOCK_VOXELS",
     "TASK_FLOOR_BYTES",
+    "TASK_NS",
     "TASK_SLACK",
     "WRITE_NS_PER_BYTE",
     "task_ns",
 ]
 
-#: Resident memory of a task beside the array formula: allocator slack, decoded chunks.
-TASK_SLACK = 1.35
+#: Resident memory of a task beside the array formula: what the allocator keeps.
+TASK_SLACK = 1.1
 TASK_FLOOR_BYTES = 8 << 20
-#: What the process still grows by after planning: kernels that are compiled, modules, results.
-GROWTH_BYTES = 64 << 20
+#: What writing a shard takes beside it, in bytes per byte: its chunks, contiguous and encoded.
+ENCODED_PER_BYTE = 1.3
 #: Smaller blocks are all halo.
 SMALLEST_BLOCK_VOXELS = 32**3
 #: Larger blocks gain nothing: the halo is small by then and progress becomes coarse.
@@ -36,9 +38,13 @@ MAX_BLOCK_BYTES = 256 << 20
 #: Shards of lz4 and bitshuffle, decoded and encoded by one thread.
 READ_NS_PER_BYTE = 0.6
 WRITE_NS_PER_BYTE = 1.2
-#: Of a voxel: what each function of a stencil takes.
-KERNEL_NS = {"tap": 0.12, "axis": 0.8, "window": 16.0, "word": 0.1, "other": 10.0}
+#: Of a voxel: each axis and each weight of a convolution, each neighbour that is ranked, each
+#: iteration of binary morphology.
+KERNEL_NS = {"axis": 0.8, "tap": 0.12, "rank": 16.0, "iteration": 0.1}
 _POINTWISE_NS = 0.4
+#: Of a task and of a pass, whatever they do.
+TASK_NS = 0.4e6
+PASS_NS = 50e6
 
 
 def task_ns(nodes: Sequence[Node], box: Box) -> float:

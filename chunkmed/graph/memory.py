@@ -13,12 +13,12 @@ from chunkmed.graph.nodes import Node, Source, Stencil
 __all__ = ["task_bytes"]
 
 
-def task_bytes(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
+def task_bytes(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0, sink_fixed_bytes: int = 0) -> int:
     """Return the predicted memory of a task that makes ``box`` of every node and hands it on."""
-    return int(_held(nodes, box, sink_bytes) * TASK_SLACK) + TASK_FLOOR_BYTES
+    return int(_held(nodes, box, sink_bytes, sink_fixed_bytes) * TASK_SLACK) + TASK_FLOOR_BYTES
 
 
-def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
+def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0, sink_fixed_bytes: int = 0) -> int:
     """Return the most bytes of arrays that exist at a time."""
     requests = [(node, box) for node in nodes]
     order = walk(nodes)
@@ -33,7 +33,7 @@ def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0) -> int:
         live += own
         dead = {i.token: i for i in node.inputs if last[i.token] == node.token and i.token in need}
         live -= sum(box_size(need[i.token]) * i.dtype.itemsize for i in dead.values())
-    return max(peak, live + int(box_size(box) * sink_bytes))
+    return max(peak, live + int(box_size(box) * sink_bytes) + sink_fixed_bytes)
 
 
 def _workspace(node: Node, box: Box) -> int:

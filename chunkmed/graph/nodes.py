@@ -168,7 +168,7 @@ class Source(Node):
     @property
     def label(self) -> str:
         """Name of what is read."""
-        return f"read {type(self.reader).__name__}"
+        return str(getattr(self.reader, "label", f"read {type(self.reader).__name__}"))
 
 
 class Opaque(Node):

@@ -13,7 +13,7 @@ from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.budget import Budget
 from chunkmed.graph.checkpoint import Checkpoint
-from chunkmed.graph.costs import WRITE_NS_PER_BYTE, task_ns
+from chunkmed.graph.costs import ENCODED_PER_BYTE, PASS_NS, TASK_NS, WRITE_NS_PER_BYTE, task_ns
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.nodes import Array, Node, Source, Stencil
 from chunkmed.graph.plan import Plan, central_box, make_plan
@@ -25,8 +25,6 @@ __all__ = ["make_program"]
 
 #: A spill must save this much: costs are estimates, and a pass more is a wait more.
 _GAIN = 0.85
-#: What a block of a spill and its encoded chunks take, in bytes per byte of the block.
-_HELD_PER_BYTE = 2.5
 #: No more places than these are tried, those first where most is computed twice.
 _PLACES = 6
 #: Dearer than any pass that fits.
@@ -37,11 +35,12 @@ Planner = Callable[[Sequence[Node]], Plan]
 
 
 class _Imagined:
-    """An array that a pass before will have written: planned with, never read."""
+    """What an earlier pass will have written: planned with, never read."""
 
     def __init__(self, node: Node) -> None:
         self.shape, self.dtype = node.shape, node.dtype
         self.token, self.chunks = content_hash("imagined", node.token), layout_of(node.shape).shard
+        self.label = f"read what was kept after {node.label.split(' (')[0]}"
 
     def read(self, box: Box) -> Array:
         """Never called: the program puts the stored array in its place."""
@@ -54,13 +53,14 @@ def make_program(
     unit: Sequence[int] | None = None,
     wishes: Sequence[Sequence[int]] = (),
     sink_bytes: float = 0.0,
+    sink_fixed_bytes: int = 0,
     budget: Budget | None = None,
 ) -> Program:
     """Choose the passes of a sink, and the block of each.
 
     Parameters
     ----------
-    nodes, unit, wishes, sink_bytes, budget
+    nodes, unit, wishes, sink_bytes, sink_fixed_bytes, budget
         As in :func:`chunkmed.graph.plan.make_plan`.
 
     Raises
@@ -70,7 +70,14 @@ def make_program(
     """
 
     def planned(wanted: Sequence[Node]) -> Plan:
-        return make_plan(wanted, unit=unit, wishes=wishes, sink_bytes=sink_bytes, budget=budget)
+        return make_plan(
+            wanted,
+            unit=unit,
+            wishes=wishes,
+            sink_bytes=sink_bytes,
+            sink_fixed_bytes=sink_fixed_bytes,
+            budget=budget,
+        )
 
     current = tuple(nodes)
     spills: list[Spill] = []
@@ -94,8 +101,9 @@ class _Spilling:
 
     def planned(self, nodes: Sequence[Node]) -> Plan:
         """Return the plan of the pass that makes it."""
-        shard, held = layout_of(self.node.shape).shard, _HELD_PER_BYTE * self.node.dtype.itemsize
-        return make_plan(nodes, unit=shard, sink_bytes=held, budget=self.budget)
+        shard = layout_of(self.node.shape).shard
+        encoded = int(math.prod(shard) * self.node.dtype.itemsize * ENCODED_PER_BYTE)
+        return make_plan(nodes, unit=shard, sink_fixed_bytes=encoded, budget=self.budget)
 
     def cost_ns(self) -> float:
         """Return what making, writing and committing it costs."""
@@ -171,4 +179,4 @@ def _worth_keeping(node: Node) -> bool:
 
 
 def _pass_ns(nodes: Sequence[Node], plan: Plan) -> float:
-    return plan.tasks * task_ns(nodes, central_box(plan.shape, plan.block))
+    return PASS_NS + plan.tasks * (TASK_NS + task_ns(nodes, central_box(plan.shape, plan.block)))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, box_size, chunk_boxes, regular_chunks
-from chunkmed.graph.budget import Budget, current_budget, resident_bytes
-from chunkmed.graph.costs import GROWTH_BYTES, MAX_BLOCK_BYTES, SMALLEST_BLOCK_VOXELS
+from chunkmed.graph.budget import GROWTH_BYTES, Budget, base_bytes, current_budget
+from chunkmed.graph.costs import MAX_BLOCK_BYTES, SMALLEST_BLOCK_VOXELS, TASK_NS, task_ns
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.memory import task_bytes
-from chunkmed.graph.nodes import Node, Source
+from chunkmed.graph.nodes import Node, Source, Stencil
 from chunkmed.graph.views import natural_block
 from chunkmed.units import format_bytes
 
@@ -51,6 +51,7 @@ def make_plan(
     unit: Sequence[int] | None = None,
     wishes: Sequence[Sequence[int]] = (),
     sink_bytes: float = 0.0,
+    sink_fixed_bytes: int = 0,
     budget: Budget | None = None,
 ) -> Plan:
     """Choose the block of a computation.
@@ -67,6 +68,8 @@ def make_plan(
         worker something to do.
     sink_bytes : float
         What the function that takes the block needs beside it, bytes per voxel.
+    sink_fixed_bytes : int
+        What it needs whatever the size of the block.
     budget : Budget, optional
         By default the configured one.
 
@@ -77,8 +80,8 @@ def make_plan(
     """
     budget = budget or current_budget()
     shape = nodes[0].shape
-    base = resident_bytes() + GROWTH_BYTES
-    cost, block, workers = _choose(nodes, unit, wishes, sink_bytes, base, budget)
+    base = base_bytes() if budget.base is None else budget.base + GROWTH_BYTES
+    cost, block, workers = _choose(nodes, unit, wishes, (sink_bytes, sink_fixed_bytes), base, budget)
     budget = replace(budget, workers=workers)
     tasks = _tasks(shape, block)
     sources = [node for node in walk(nodes) if isinstance(node, Source)]
@@ -87,7 +90,7 @@ def make_plan(
         block=block,
         tasks=tasks,
         task_bytes=cost,
-        peak_bytes=base + cost * min(budget.workers, tasks),
+        peak_bytes=base + cost * min(budget.threads, tasks),
         read_bytes=_read_bytes(nodes, block),
         source_bytes=sum(math.prod(node.shape) * node.dtype.itemsize for node in sources),
         budget=budget,
@@ -98,22 +101,24 @@ def _choose(
     nodes: Sequence[Node],
     unit: Sequence[int] | None,
     wishes: Sequence[Sequence[int]],
-    sink_bytes: float,
+    sink: tuple[float, int],
     base: int,
     budget: Budget,
 ) -> tuple[int, tuple[int, ...], int]:
     """Return cost and shape of the block, and how many workers fit: fewer rather than none."""
     shape, smallest = nodes[0].shape, 0
-    itemsize = nodes[0].dtype.itemsize
+    itemsize, axes = nodes[0].dtype.itemsize, _axes(nodes)
     units = [(tuple(size), True) for size in wishes if math.prod(size) * itemsize <= MAX_BLOCK_BYTES]
     units += [(size, False) for size in _units(nodes, unit)]
-    for workers in range(budget.workers, 0, -1):
-        limit = (budget.memory - base) / workers
+    # Where tasks run in other processes, how many do at a time is not ours to say.
+    fewest = 1 if budget.processes == 1 and budget.base is None else budget.workers
+    for workers in range(budget.workers, fewest - 1, -1):
+        limit = (budget.memory - base) / -(-workers // budget.processes)
         for size, wished in units:
-            blocks = _candidates(shape, size, itemsize)
-            options = [(task_bytes(nodes, central_box(shape, b), sink_bytes), b) for b in blocks]
+            blocks = _candidates(shape, size, itemsize, axes)
+            options = [(task_bytes(nodes, central_box(shape, b), *sink), b) for b in blocks]
             fitting = [option for option in options if option[0] <= limit]
-            best = _best(fitting, shape, workers) if fitting else None
+            best = _best(nodes, fitting, workers) if fitting else None
             if best is not None and (not wished or _tasks(shape, best[1]) >= 2 * workers):
                 return *best, workers
             smallest = min(option[0] for option in options)
@@ -138,11 +143,19 @@ def _units(nodes: Sequence[Node], given: Sequence[int] | None) -> Iterator[tuple
         yield tuple(unit)
 
 
-def _candidates(shape: Sequence[int], unit: Sequence[int], itemsize: int) -> list[tuple[int, ...]]:
-    """Return blocks that are multiples of the unit, the unit itself first."""
-    space = range(max(0, len(shape) - 3), len(shape))
+def _axes(nodes: Sequence[Node]) -> set[int]:
+    """Return the axes along which larger blocks pay: space, and time where filters reach along it."""
+    ndim = len(nodes[0].shape)
+    stencils = [node for node in walk(nodes) if isinstance(node, Stencil) and len(node.shape) == ndim]
+    return {*range(max(0, ndim - 3), ndim), *(a for s in stencils for a, d in enumerate(s.depth) if d)}
+
+
+def _candidates(
+    shape: Sequence[int], unit: Sequence[int], itemsize: int, axes: Collection[int]
+) -> list[tuple[int, ...]]:
+    """Return blocks that are multiples of the unit along some axes, the unit itself first."""
     pairs = enumerate(zip(shape, unit, strict=True))
-    steps = [_multiples(n, u) if axis in space else [u] for axis, (n, u) in pairs]
+    steps = [_multiples(n, u) if axis in axes else [u] for axis, (n, u) in pairs]
     blocks = [tuple(block) for block in itertools.product(*steps)]
     small = [block for block in blocks if math.prod(block) * itemsize <= MAX_BLOCK_BYTES]
     return small or blocks[:1]
@@ -167,13 +180,14 @@ def central_box(shape: Sequence[int], block: Sequence[int]) -> Box:
 
 
 def _best(
-    options: Sequence[tuple[int, tuple[int, ...]]], shape: Sequence[int], workers: int
+    nodes: Sequence[Node], options: Sequence[tuple[int, tuple[int, ...]]], workers: int
 ) -> tuple[int, tuple[int, ...]]:
-    """Return the option that recomputes least while every worker has something to do."""
+    """Return the option that takes least while every worker has something to do."""
+    shape = nodes[0].shape
 
-    def key(option: tuple[int, tuple[int, ...]]) -> tuple[bool, int, int]:
-        tasks = _tasks(shape, option[1])
-        return tasks < 2 * workers, tasks, option[0]
+    def key(option: tuple[int, tuple[int, ...]]) -> tuple[bool, float, int]:
+        tasks, box = _tasks(shape, option[1]), central_box(shape, option[1])
+        return tasks < 2 * workers, tasks * (TASK_NS + task_ns(nodes, box)), option[0]
 
     return min(options, key=key)
 

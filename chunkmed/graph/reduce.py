@@ -16,8 +16,6 @@ from chunkmed.kernels.moments import Moments, block_moments, merge_moments
 
 __all__ = ["Axes", "Grouping", "label_statistics", "positions"]
 
-#: Contiguous copies of labels and values in the kernel's dtypes.
-_BYTES_PER_VOXEL = 12
 #: ``each``: a row per label; ``positive``: all labels above zero in one row; ``all``: every voxel.
 Grouping = Literal["each", "positive", "all"]
 
@@ -120,11 +118,21 @@ def label_statistics(
         axes, grouping, np.asarray(slices, np.float64), labels is not None, values is not None
     )
     parts: list[list[Moments]] = [[] for _ in range(axes.times)]
-    program = make_program(nodes, sink_bytes=_BYTES_PER_VOXEL)
+    # What is not given is made: a one for every voxel.
+    copied = sum(_copied_bytes(node.dtype) for node in nodes) + 4 * (2 - len(nodes))
+    program = make_program(nodes, sink_bytes=copied)
     for _, result in program.run(task, name=name):
         for t, part in result:
             parts[t].append(part)
     return [merge_moments(found) for found in parts]
+
+
+def _copied_bytes(dtype: np.dtype[Any]) -> int:
+    """Return what the kernel's copy of a voxel takes, where it takes one."""
+    if dtype in (np.int32, np.float32, np.float64):
+        return 0
+    # A mask of what is positive comes on top.
+    return 1 + (4 if dtype.itemsize < 4 or dtype.kind == "b" else 8)
 
 
 def positions(at: Any, volume: tuple[int, int, int], ndim: int) -> Array:

@@ -33,8 +33,8 @@ _WINDOW_PER_WORKER = 32
 class Observer(Protocol):
     """Something that shows progress."""
 
-    def start(self, name: str, tasks: int) -> None:
-        """Take note of a pass that begins."""
+    def start(self, name: str, tasks: int, plan: Plan) -> None:
+        """Take note of a pass that begins, and of how many of its tasks are left."""
 
     def advance(self, voxels: int, nbytes: int) -> None:
         """Take note of a block that is done, and of how many bytes its making read."""
@@ -103,12 +103,12 @@ class _Teller:
     """Tells observers, and who asked for it, of tasks that are done."""
 
     def __init__(self, plan: Plan, done: Callable[[Box, Any], None] | None) -> None:
-        self.done, self.observers = done, list(_observers)
+        self.plan, self.done, self.observers = plan, done, list(_observers)
         self.nbytes = plan.read_bytes // max(1, plan.tasks)
 
     def start(self, name: str, tasks: int) -> None:
         for observer in self.observers:
-            observer.start(name, tasks)
+            observer.start(name, tasks, self.plan)
 
     def __call__(self, box: Box, result: Any) -> None:
         if self.done is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import scipy.ndimage
 
 from chunkmed.errors import InputError
+from chunkmed.graph.costs import KERNEL_NS
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Stencil
 from chunkmed.kernels import filters as kernels
@@ -83,7 +85,21 @@ def gaussian_filter(
         "axes": along,
     }
     # scipy leaves axes of a tiny sigma alone.
-    return _filtered(image, Call(kernels.gaussian, settings), along, depths, output, modes, crops=True)
+    return _filtered(
+        image,
+        Call(kernels.gaussian, settings),
+        along,
+        depths,
+        output,
+        modes,
+        crops=True,
+        cost_ns=_gaussian_ns(depths),
+    )
+
+
+def _gaussian_ns(depths: Sequence[int]) -> float:
+    taps = sum(2 * depth + 1 for depth in depths)
+    return KERNEL_NS["axis"] * len(depths) + KERNEL_NS["tap"] * taps
 
 
 def _gaussian_depth(sigma: float, radius: Any, truncate: float) -> int:
@@ -143,7 +159,9 @@ def median_filter(
         "origin": origins,
         "axes": along,
     }
-    return _filtered(image, Call(kernels.median, settings), along, depths, output, modes)
+    voxels = int(window.sum()) if window is not None else math.prod(sizes)
+    call, cost = Call(kernels.median, settings), KERNEL_NS["rank"] * voxels
+    return _filtered(image, call, along, depths, output, modes, cost_ns=cost)
 
 
 def _window(image: Lifted, along: Sequence[int], size: Any, footprint: Any) -> tuple[list[int], Any]:
@@ -191,6 +209,7 @@ def _filtered(
     modes: Sequence[str],
     *,
     crops: bool = False,
+    cost_ns: float,
 ) -> Any:
     dtype = output_dtype(output, image.node.dtype)
     call = Call(call.function, {**call.settings, "output": dtype})
@@ -198,4 +217,4 @@ def _filtered(
     for axis, d in zip(along, depths, strict=True):
         depth[axis] = d
     wrap = wrapped_axes(modes, along)
-    return image.lower(Stencil(call, [image.node], depth, dtype, wrap=wrap, crops=crops))
+    return image.lower(Stencil(call, [image.node], depth, dtype, wrap=wrap, crops=crops, cost_ns=cost_ns))

@@ -7,6 +7,7 @@ which is what scipy's scan gives. Labels are then looked up when they are read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import xarray as xr
 
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, regular_chunks
+from chunkmed.graph.costs import ENCODED_PER_BYTE
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.lookup import Lookup
 from chunkmed.graph.nodes import Array
@@ -27,8 +29,8 @@ from chunkmed.store import ArrayWriter, Layout
 
 __all__ = ["label"]
 
-#: Mask (1), local labels (4), zarr's copy and encoded chunks (8), scipy's line buffers.
-_BYTES_PER_VOXEL = 14
+#: Mask (1) and local labels (4).
+_BYTES_PER_VOXEL = 5
 
 
 def label(
@@ -122,7 +124,13 @@ def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any)
     if 0 in shape:
         raise InputError("an empty image", kind="empty-image", why=f"shape {shape}")
     scratch = Scratch(shape, np.int32)
-    program = make_program([image.node], unit=_common(scratch.layout, image), sink_bytes=_BYTES_PER_VOXEL)
+    encoded = int(math.prod(scratch.layout.shard) * 4 * ENCODED_PER_BYTE)
+    program = make_program(
+        [image.node],
+        unit=_common(scratch.layout, image),
+        sink_bytes=_BYTES_PER_VOXEL,
+        sink_fixed_bytes=encoded,
+    )
     chunks = regular_chunks(shape, program.plan.block)
     seams = _Seams(structure, chunks)
     task = _LabelBlock(scratch.writer, structure, shape)

@@ -11,12 +11,18 @@ import xarray as xr
 
 from chunkmed.coords import check_grid
 from chunkmed.errors import InputError
+from chunkmed.graph.costs import KERNEL_NS
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Node, Stencil
 from chunkmed.kernels import morphology as kernels
 from chunkmed.ndimage.arguments import output_dtype, per_axis
 
 __all__ = ["binary_closing", "binary_dilation", "binary_erosion", "binary_opening"]
+
+#: Bytes per voxel beside input and output: two buffers of bits, rows filled up to whole words.
+_WORKSPACE = 1.0
+#: Voxels to bits and back, per voxel.
+_PACKING_NS = 0.5
 
 
 def binary_erosion(
@@ -142,7 +148,10 @@ def _morphology(
         raise TypeError("Complex output type not supported")
     settings |= {"structure": shape, "origin": origins, "output": dtype, "axes": along}
     inputs = [image.node, *([] if mask is None else [_mask_node(mask, image)])]
-    return image.lower(Stencil(Call(kernel, settings), inputs, depth, dtype, workspace=6.0))
+    cost = KERNEL_NS["iteration"] * passes * steps + _PACKING_NS
+    return image.lower(
+        Stencil(Call(kernel, settings), inputs, depth, dtype, workspace=_WORKSPACE, cost_ns=cost)
+    )
 
 
 def _checked_structure(structure: Any, ndim: int) -> Any:

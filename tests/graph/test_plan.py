@@ -11,8 +11,8 @@ from chunkmed.errors import InputError, PlanError
 from chunkmed.graph.box import box_size, chunk_boxes, regular_chunks, whole
 from chunkmed.graph.budget import Budget, current_budget
 from chunkmed.graph.lift import lift
-from chunkmed.graph.nodes import Source
 from chunkmed.graph.memory import task_bytes
+from chunkmed.graph.nodes import Source
 from chunkmed.graph.plan import make_plan
 from chunkmed.graph.views import view
 from chunkmed.store.layout import layout_of

@@ -1,0 +1,84 @@
+"""Binary morphology on packed voxels, 64 to a word: all iterations on words, exact for any structure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chunkmed.kernels import Array
+from chunkmed.kernels.packed_arguments import Step
+from chunkmed.kernels.packed_layout import Layout, layouts, merged
+from chunkmed.kernels.packed_words import gather, spread, step
+
+__all__ = ["transform"]
+
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+def transform(block: Array, steps: Sequence[Step], border: bool, mask: Array | None = None) -> Array | None:
+    """Return what steps make of the voxels that are not zero; None where packing does not pay.
+
+    Parameters
+    ----------
+    block : ndarray
+        Integers, floats or bool, at least one voxel.
+    steps : sequence of Step
+        One after the other.
+    border : bool
+        Value of all voxels outside of the block, at every step.
+    mask : ndarray of bool or bytes, shape of block, optional
+        Voxels that may change.
+
+    Returns
+    -------
+    ndarray of bool, shape of block
+        While it is made, 0.6 bytes per voxel are needed, 0.9 with a mask: less than
+        it needs itself; rows shorter than a word need more.
+    """
+    shape, offsets = merged(block.shape, [one.offsets for one in steps])
+    parts = layouts(shape, offsets) if len(shape) <= 4 else []
+    if not parts or parts[0][0].is_wasteful:
+        return None
+    repeated = list(zip(offsets, steps, strict=True))
+    voxels, may_change = _packed(block), None if mask is None else _packed(mask)
+    out = _nothing(block.size)
+    for layout, first in parts:
+        keep = layout.inside()
+        if may_change is not None:
+            keep = layout.stream(False)
+            spread(may_change, first, keep, *layout.place)
+        stream = layout.stream(border)
+        spread(voxels, first, stream, *layout.place)
+        gather(_repeated(stream, keep, layout, repeated, border), out, first, *layout.place)
+    del voxels, may_change, keep, stream
+    bits = np.unpackbits(out.view(np.uint8), count=block.size, bitorder="little")
+    return bits.reshape(block.shape).view(np.bool_)
+
+
+def _repeated(
+    stream: Array, keep: Array, layout: Layout, steps: Sequence[tuple[Array, Step]], border: bool
+) -> Array:
+    """Return what steps make of a stream, which is overwritten."""
+    other = layout.stream(border)
+    for offsets, one in steps:
+        program, flip = layout.program(offsets), _ALL * np.uint64(one.grow)
+        for _ in range(one.times):
+            step(stream, other, keep, program, flip, *layout.place, layout.rows, layout.margin)
+            stream, other = other, stream
+    return stream
+
+
+def _packed(values: Array) -> Array:
+    """Return one bit per voxel, in the order of the voxels."""
+    small = values if values.dtype.itemsize == 1 else values != 0
+    out = _nothing(values.size)
+    # Of one long row, NumPy releases the lock.
+    bits = np.packbits(small.reshape(-1).view(np.uint8), bitorder="little")
+    out.view(np.uint8)[: bits.size] = bits
+    return out
+
+
+def _nothing(size: int) -> Array:
+    # One word more than needed: shifting reads, and adds zeros to, the next word.
+    return np.zeros((size >> 6) + 2, np.uint64)

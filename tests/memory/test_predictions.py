@@ -1,0 +1,43 @@
+"""What a plan promises about memory, against what the process takes: every operation, a process each."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from memory.measured import operations
+
+SCRIPT = Path(__file__).with_name("measured.py")
+SHAPE = "4,96,256,256"
+#: The same code on every Python: one is enough where time is short.
+pytestmark = pytest.mark.skipif(
+    sys.version_info >= (3, 12) and not os.environ.get("CHUNKMED_LONG"),
+    reason="measured on one Python; CHUNKMED_LONG=1 measures on all",
+)
+NAMES = sorted(operations(Path()))
+
+
+#: A mean over t keeps six numbers of each voxel of a shard.
+MEMORY = {"reductions over t": "760 MB"}
+
+
+def measured(name, memory, workers):
+    words = [sys.executable, str(SCRIPT), name, SHAPE, memory, str(workers)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_peak_is_what_was_predicted(name):
+    found = measured(name, MEMORY.get(name, "500 MB"), 2)
+    assert 0.6 * found["predicted"] <= found["measured"] <= found["predicted"], found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_smallest_budget_that_is_named_works_and_less_is_refused(name):
+    found = measured(name, "smallest", 1)
+    assert "refused" in found["below"], found
+    assert found["measured"] <= found["memory"], found
