@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Any
 
 import xarray as xr
 
-from chunkmed.coords import SPACE, grid_of, has_grid, spacing_of
+from chunkmed.coords import SPACE, grid_of, has_grid, spacing_of, time_dim_of
+from chunkmed.errors import PlanError
 from chunkmed.grid import Grid, mean_step
+from chunkmed.units import format_bytes
 
 __all__ = ["ChunkmedAccessor", "Metadata"]
 
@@ -29,6 +32,47 @@ class ChunkmedAccessor:
     def spacing(self) -> dict[str, float]:
         """Mean step of z, y, x in mm."""
         return spacing_of(self._image)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name:<9} {value}" for name, value in self._card())
+
+    def _repr_html_(self) -> str:
+        """Return the card that a notebook shows: where the image lies, what computing it will cost."""
+        cell = '<td style="text-align:left;padding:1px 12px 1px 0;vertical-align:top">'
+        rows = [
+            f"<tr>{cell}<b>{escape(name)}</b></td>{cell}{escape(value)}</td></tr>"
+            for name, value in self._card()
+        ]
+        return f'<table style="border-collapse:collapse">{"".join(rows)}</table>'
+
+    def _card(self) -> Iterator[tuple[str, str]]:
+        image = self._image
+        yield "image", str(image.name or "")
+        yield "shape", ", ".join(f"{dim} {n}" for dim, n in image.sizes.items())
+        units = str(image.attrs.get("units", ""))
+        yield "values", f"{image.dtype}, {format_bytes(image.nbytes)}" + (f", {units}" if units else "")
+        if has_grid(image):
+            yield "spacing", ", ".join(f"{axis} {step:.4g} mm" for axis, step in self.spacing.items())
+            if (dim := time_dim_of(image)) is not None and image.sizes[dim] > 1:
+                step_ms = mean_step(grid_of(image).time_ms, 0.0)
+                yield "times", f"{image.sizes[dim]}, {step_ms:.4g} ms apart"
+        yield "plan", self._plan()
+
+    def _plan(self) -> str:
+        # Here: opening an image does not need the engine's planner.
+        from chunkmed.explanation import explain
+
+        if self._image.chunks is None:
+            return "in memory"
+        try:
+            told = explain(self._image)
+        except PlanError as error:
+            return str(error)
+        block = " x ".join(map(str, told.plan.block))
+        tasks = sum(each.plan.tasks for each in told.passes)
+        opaque = f", {len(told.opaque)} parts left to dask" if told.opaque else ""
+        passes = f"{len(told.passes)} pass{'es' if len(told.passes) > 1 else ''}"
+        return f"{passes}, {tasks} tasks of {block}, peak memory {format_bytes(told.peak_bytes)}{opaque}"
 
     @property
     def valid(self) -> xr.DataArray:

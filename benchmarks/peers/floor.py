@@ -1,7 +1,8 @@
 """The floor: stock zarr-python reads the input once and writes an output once, nothing in between.
 
-What it writes are true values of the operation, made before the clock starts from one block of the
-case: they compress as those of a real run do.
+The layout is that of chunkmed's stores: the same shards, inner chunks, codec and checksums. What it
+writes are true values of the operation, made before the clock starts from one block of the case:
+they compress as those of a real run do.
 """
 
 from __future__ import annotations
@@ -11,24 +12,25 @@ from functools import cache
 from typing import Any
 
 import zarr
+from zarr.codecs import BloscCodec
 
 from benchmarks.cases import CASES, Box, Values, blocks
-from benchmarks.inputs import create_zarr
 from benchmarks.operations import OPERATIONS, applied
 from benchmarks.peers import Facts, Job
 from benchmarks.peers.scipy import STEPS
+from chunkmed.store.layout import layout_of
 
 __all__ = ["COMPARED", "FORMAT", "VARIANTS", "prepare", "run"]
 
-FORMAT, VARIANTS, COMPARED = "zarr", ("unit", "larger"), False
+FORMAT, VARIANTS, COMPARED = "chunkmed", ("unit", "larger"), False
 
 
 @cache
 def template(case: str, operation: str) -> Any:
     """Return what the operation makes of a block in the middle of the case."""
     image = CASES[case]
-    corner = [n // 2 // b * b for n, b in zip(image.shape, image.larger, strict=True)]
-    box = tuple((a, min(a + b, n)) for a, b, n in zip(corner, image.larger, image.shape, strict=True))
+    sides = [min(n, 2 * s) for n, s in zip(image.shape, layout_of(image.shape).shard, strict=True)]
+    box = tuple((0, n) for n in (1, *sides[1:]))
     return applied(OPERATIONS[operation], Values(image).read(box), STEPS)
 
 
@@ -39,8 +41,16 @@ def prepare(job: Job) -> None:
 
 def run(job: Job) -> Facts:
     """Copy every block."""
-    source = zarr.open_array(job.source, mode="r")
-    target = create_zarr(job.target, job.case, job.operation.dtype)
+    source = zarr.open_array(job.source / "0/image", mode="r")
+    layout = layout_of(job.case.shape)
+    target = zarr.create_array(
+        job.target,
+        shape=job.case.shape,
+        dtype=job.operation.dtype,
+        chunks=layout.inner,
+        shards=layout.shard,
+        compressors=BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"),
+    )
     values = template(job.case.name, job.operation.name)
 
     def copy(box: Box) -> None:
@@ -48,7 +58,11 @@ def run(job: Job) -> Facts:
         _ = source[cut]
         target[cut] = values[tuple(slice(0, b - a) for a, b in box)]
 
-    boxes = list(blocks(job.case.shape, job.block))
+    factors = (1, 2, 2, 2) if job.variant == "larger" else (1, 1, 1, 1)
+    sides = [
+        min(-(-n // s) * s, f * s) for n, s, f in zip(job.case.shape, layout.shard, factors, strict=True)
+    ]
+    boxes = list(blocks(job.case.shape, sides))
     with ThreadPoolExecutor(job.workers) as pool:
         list(pool.map(copy, boxes))
     return lambda: {"tasks": len(boxes)}

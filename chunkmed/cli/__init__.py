@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import warnings
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "demo": "write a phantom study as DICOM, run the main job on it, compare with the truth",
     "info": "say what a store holds: image, levels, label images, history",
+    "plan": "say what running a recipe on a store will cost, before it runs",
     "recipe": "list, show and check recipes",
     "run": "run a recipe on a DICOM folder or a store",
     "scan": "list the series below a path",
@@ -55,12 +57,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0 when all is done, 1 on failure, 2 on wrong usage."""
     given = sys.argv[1:] if arguments is None else arguments
     warnings.showwarning = _print_warning  # type: ignore[assignment]
+    # Schedulers of clusters ask with it, and kill later: what runs is let go as with Ctrl-C.
+    signal.signal(signal.SIGTERM, _terminated)
     if "--debug" in given:
         cli.main(given, prog_name="chunkmed")
     try:
         code = cli.main(given, prog_name="chunkmed", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _fail("interrupted; nothing half-written is left", 130)
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        ended = isinstance(error.__cause__ or error.__context__ or error, _TerminatedError)
+        what = "terminated" if ended else "interrupted"
+        said = "what is finished is kept, nothing half-written shows: the same command goes on from there"
+        code = _fail(f"{what}; {said}", 143 if ended else 130)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -73,6 +80,14 @@ def main(arguments: list[str] | None = None) -> None:
         what = _one_line(f"{type(error).__name__}: {error}")
         code = _fail(f"unexpected {what}; this is a fault of chunkmed: run with --debug and report it", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, on the way of Ctrl-C."""
+
+
+def _terminated(*_: Any) -> None:
+    raise _TerminatedError
 
 
 def _fail(message: str, code: int) -> int:

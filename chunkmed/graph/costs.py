@@ -51,7 +51,8 @@ def task_ns(nodes: Sequence[Node], box: Box) -> float:
     """Return the time that a task takes to make a box of every node."""
     order = walk(nodes)
     need = needs([(node, box) for node in nodes], order, reach=True)
-    return math.fsum(_node_ns(node) * box_size(need[node.token]) for node in order if node.token in need)
+    sizes = ((node, box_size(part)) for node in order for part in need.get(node.token, ()))
+    return math.fsum(_node_ns(node) * size for node, size in sizes)
 
 
 def _node_ns(node: Node) -> float:

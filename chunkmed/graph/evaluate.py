@@ -12,10 +12,11 @@ import numpy as np
 from chunkmed.graph.box import Box, box_size, cover, hull, intersect, sides, take, within
 from chunkmed.graph.nodes import Array, Node, Opaque, Source
 
-__all__ = ["Reading", "evaluate", "needs", "opaque_keys", "recording", "walk"]
+__all__ = ["Needs", "Reading", "evaluate", "needs", "opaque_keys", "recording", "walk"]
 
 Request = tuple[Node, Box]
 Blocks = Mapping[Any, Array]
+Needs = Mapping[str, tuple[Box, ...]]
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,31 @@ def walk(roots: Sequence[Node]) -> list[Node]:
     return list(order.values())
 
 
-def needs(requests: Sequence[Request], order: Sequence[Node], *, reach: bool = False) -> dict[str, Box]:
-    """Return the box of every node that the requests need, by token.
+def needs(requests: Sequence[Request], order: Sequence[Node], *, reach: bool = False) -> Needs:
+    """Return the boxes of every node that the requests need, by token.
 
+    Boxes that lie apart stay apart: ``image - image.isel(t=0)`` reads two frames and not all between.
     With ``reach`` also what nodes fetch by themselves: all that is read, not all that is held.
     """
-    need: dict[str, Box] = {}
+    need: dict[str, tuple[Box, ...]] = {}
     for node, box in requests:
-        need[node.token] = hull(need[node.token], box) if node.token in need else box
+        need[node.token] = _joined(need.get(node.token, ()), box)
     for node in reversed(order):
-        if node.token not in need:
-            continue
-        box = need[node.token]
-        for item, part in zip(node.inputs, node.reach(box) if reach else node.request(box), strict=True):
-            if part is not None:
-                need[item.token] = hull(need[item.token], part) if item.token in need else part
+        for box in need.get(node.token, ()):
+            parts = node.reach(box) if reach else node.request(box)
+            for item, part in zip(node.inputs, parts, strict=True):
+                if part is not None:
+                    need[item.token] = _joined(need.get(item.token, ()), part)
     return need
+
+
+def _joined(boxes: tuple[Box, ...], box: Box) -> tuple[Box, ...]:
+    """Add a box; two become one where that holds no more than both."""
+    for other in boxes:
+        both = hull(other, box)
+        if box_size(both) <= box_size(other) + box_size(box):
+            return _joined(tuple(each for each in boxes if each is not other), both)
+    return (*boxes, box)
 
 
 def evaluate(requests: Sequence[Request], blocks: Blocks | None = None) -> list[Array]:
@@ -87,27 +97,31 @@ def evaluate(requests: Sequence[Request], blocks: Blocks | None = None) -> list[
     """
     order = walk([node for node, _ in requests])
     need = needs(requests, order)
-    users = _count_users(order, need)
-    for node, _ in requests:
-        users[node.token] = users.get(node.token, 0) + 1
-    values: dict[str, Array] = {}
+    left = _count_users(requests, order, need)
+    values: dict[tuple[str, Box], Array] = {}
 
     def fetch(node: Node, box: Box) -> Array:
         return evaluate([(node, box)], blocks)[0]
 
+    def used(node: Node, box: Box) -> Array:
+        held = _holding(need[node.token], box)
+        array = take(values[node.token, held], held, box)
+        left[node.token, held] -= 1
+        if not left[node.token, held]:
+            del values[node.token, held]
+        return array
+
     for node in order:
-        if node.token not in need:
-            continue
-        box = need[node.token]
-        wanted = node.request(box)
-        pairs = [(item, part) for item, part in zip(node.inputs, wanted, strict=True) if part is not None]
-        arrays = [take(values[item.token], need[item.token], part) for item, part in pairs]
-        values[node.token] = _make(node, box, arrays, fetch, blocks, requests[0][1])
-        for item, _ in pairs:
-            users[item.token] -= 1
-            if not users[item.token]:
-                del values[item.token]
-    return [_full(take(values[node.token], need[node.token], box), box) for node, box in requests]
+        for box in need.get(node.token, ()):
+            pairs = zip(node.inputs, node.request(box), strict=True)
+            arrays = [used(item, part) for item, part in pairs if part is not None]
+            values[node.token, box] = _make(node, box, arrays, fetch, blocks, requests[0][1])
+    return [_full(used(node, box), box) for node, box in requests]
+
+
+def _holding(boxes: Sequence[Box], box: Box) -> Box:
+    """Return which of the boxes a box is a part of."""
+    return next(each for each in boxes if hull(each, box) == each)
 
 
 def opaque_keys(requests: Sequence[Request]) -> dict[Any, Opaque]:
@@ -119,8 +133,9 @@ def opaque_keys(requests: Sequence[Request]) -> dict[Any, Opaque]:
     return {
         (node.name, *index): node
         for node in order
-        if isinstance(node, Opaque) and node.token in need
-        for index, _ in cover(need[node.token], node.chunks)
+        if isinstance(node, Opaque)
+        for box in need.get(node.token, ())
+        for index, _ in cover(box, node.chunks)
     }
 
 
@@ -155,14 +170,18 @@ def _assemble(node: Opaque, box: Box, blocks: Blocks) -> Array:
     return out
 
 
-def _count_users(order: Sequence[Node], need: Mapping[str, Box]) -> dict[str, int]:
-    users: dict[str, int] = {}
+def _count_users(
+    requests: Sequence[Request], order: Sequence[Node], need: Needs
+) -> dict[tuple[str, Box], int]:
+    users: dict[tuple[str, Box], int] = {}
+    uses = [(node, box) for node, box in requests]
     for node in order:
-        if node.token not in need:
-            continue
-        for item, box in zip(node.inputs, node.request(need[node.token]), strict=True):
-            if box is not None:
-                users[item.token] = users.get(item.token, 0) + 1
+        for box in need.get(node.token, ()):
+            pairs = zip(node.inputs, node.request(box), strict=True)
+            uses += [(item, part) for item, part in pairs if part is not None]
+    for node, box in uses:
+        held = node.token, _holding(need[node.token], box)
+        users[held] = users.get(held, 0) + 1
     return users
 
 

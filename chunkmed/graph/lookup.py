@@ -32,6 +32,9 @@ class Lookup(Node):
         Final number of every local label; entry 0 is the background.
     scratch : Scratch, optional
         The folder that holds the local labels: kept as long as this node.
+    token : str, optional
+        Hash of the values, where it is known what they are made of: a save that was cut off goes on
+        though the labels were counted anew.
     """
 
     def __init__(
@@ -41,10 +44,11 @@ class Lookup(Node):
         offsets: Array,
         table: Array,
         scratch: Scratch | None = None,
+        token: str | None = None,
     ) -> None:
         self.inputs, self.shape, self.dtype = (local,), local.shape, table.dtype
         self.chunks_counted, self.offsets, self.table, self.scratch = chunks, offsets, table, scratch
-        self.token = content_hash("lookup", local.token, chunks, tokenize(table))
+        self.token = token or content_hash("lookup", local.token, chunks, tokenize(table))
 
     def request(self, box: Box) -> tuple[Box | None, ...]:
         """Return the same box."""

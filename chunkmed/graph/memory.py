@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from chunkmed.graph.box import Box, box_size, grow
 from chunkmed.graph.costs import TASK_FLOOR_BYTES, TASK_SLACK
-from chunkmed.graph.evaluate import needs, walk
+from chunkmed.graph.evaluate import Needs, needs, walk
 from chunkmed.graph.nodes import Node, Source, Stencil
 
 __all__ = ["task_bytes"]
@@ -28,12 +28,15 @@ def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0, sink_fixed_b
     for node in order:
         if node.token not in need:
             continue
-        own = box_size(need[node.token]) * node.dtype.itemsize
-        peak = max(peak, live + own + _workspace(node, need[node.token]))
-        live += own
+        live += _size(node, need)
+        peak = max(peak, live + max(_workspace(node, part) for part in need[node.token]))
         dead = {i.token: i for i in node.inputs if last[i.token] == node.token and i.token in need}
-        live -= sum(box_size(need[i.token]) * i.dtype.itemsize for i in dead.values())
+        live -= sum(_size(item, need) for item in dead.values())
     return max(peak, live + int(box_size(box) * sink_bytes) + sink_fixed_bytes)
+
+
+def _size(node: Node, need: Needs) -> int:
+    return sum(map(box_size, need[node.token])) * node.dtype.itemsize
 
 
 def _workspace(node: Node, box: Box) -> int:

@@ -168,7 +168,8 @@ def _places(nodes: Nodes, plan: Plan | None) -> list[Node]:
         return found[:_PLACES]
     box = central_box(plan.shape, plan.block)
     need = needs([(node, box) for node in nodes], order, reach=True)
-    again = {item.token: plan.tasks * box_size(need[item.token]) / math.prod(item.shape) for item in found}
+    made = {item.token: plan.tasks * sum(map(box_size, need.get(item.token, ()))) for item in found}
+    again = {item.token: made[item.token] / math.prod(item.shape) for item in found}
     found = [item for item in found if again[item.token] > 1.05]
     return sorted(found, key=lambda item: -again[item.token])[:_PLACES]
 

@@ -197,8 +197,10 @@ def _read_bytes(nodes: Sequence[Node], block: Sequence[int]) -> int:
     shape, order = nodes[0].shape, walk(nodes)
     box = central_box(shape, block)
     need = needs([(node, box) for node in nodes], order, reach=True)
-    sources = [node for node in order if isinstance(node, Source) and node.token in need]
-    return _tasks(shape, block) * sum(box_size(need[node.token]) * node.dtype.itemsize for node in sources)
+    sources = [
+        (node, part) for node in order if isinstance(node, Source) for part in need.get(node.token, ())
+    ]
+    return _tasks(shape, block) * sum(box_size(part) * node.dtype.itemsize for node, part in sources)
 
 
 def _too_small(cost: int, base: int, budget: Budget) -> PlanError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,7 +19,28 @@ from chunkmed.graph.run import Work, run
 from chunkmed.graph.scratch import Scratch, write_block
 from chunkmed.provenance import content_hash
 
-__all__ = ["Program", "Spill", "substitute"]
+__all__ = ["PlannedOnly", "Program", "Spill", "planning", "substitute"]
+
+
+class PlannedOnly(Exception):  # noqa: N818 - it says where planning came to, nothing went wrong
+    """Raised in place of running, inside :func:`planning`."""
+
+    def __init__(self, program: Program, name: str) -> None:
+        super().__init__(name)
+        self.program, self.name = program, name
+
+
+_planning: ContextVar[bool] = ContextVar("planning", default=False)
+
+
+@contextmanager
+def planning() -> Iterator[None]:
+    """Let no program run inside the block: the first that would raises :class:`PlannedOnly`."""
+    token = _planning.set(True)
+    try:
+        yield
+    finally:
+        _planning.reset(token)
 
 
 @dataclass(frozen=True)
@@ -83,6 +106,8 @@ class Program:
         skip, done
             As in :func:`chunkmed.graph.run.run`.
         """
+        if _planning.get():
+            raise PlannedOnly(self, name)
         made: dict[str, Node] = {}
         for spill in self.spills:
             made[spill.stand_in.token] = self._keep(spill, made)

@@ -28,7 +28,7 @@ from chunkmed.graph.reductions import axis_reduction, reduction
 from chunkmed.graph.views import BlocksLayer, Chunks
 from chunkmed.provenance import content_hash
 
-__all__ = ["ELEMENTWISE", "ArrayReader", "is_elementwise", "node_of", "trace"]
+__all__ = ["ELEMENTWISE", "ArrayReader", "FilledArray", "is_elementwise", "node_of", "trace"]
 
 _OPERATORS = (
     "abs add and_ eq floordiv ge gt inv invert le lshift lt mod mul ne neg or_ pos pow rshift sub truediv xor"
@@ -64,6 +64,21 @@ class ArrayReader:
     def read(self, box: Any) -> Array:
         """Return a box of the array."""
         return self.array[tuple(slice(a, b) for a, b in box)]
+
+
+class FilledArray:
+    """One value everywhere, as something to read from."""
+
+    label = "fill"
+
+    def __init__(self, shape: tuple[int, ...], value: Array) -> None:
+        self.shape = self.chunks = shape
+        self.value, self.dtype = value, value.dtype
+        self.token = content_hash("filled", shape, str(value.dtype), repr(value))
+
+    def read(self, box: Any) -> Array:
+        """Return a box of it, without making it."""
+        return np.broadcast_to(self.value, tuple(b - a for a, b in box))
 
 
 @dataclass(frozen=True)
@@ -119,7 +134,15 @@ class _Tracer:
         layer = self.graph.layers.get(name)
         if isinstance(layer, BlocksLayer):
             return Traced(layer.node, layer.chunks)
-        for attempt in (self._elementwise, self._constant, self._rechunked, self._sliced, self._reduced):
+        attempts = (
+            self._elementwise,
+            self._filled,
+            self._constant,
+            self._rechunked,
+            self._sliced,
+            self._reduced,
+        )
+        for attempt in attempts:
             try:
                 found = attempt(name, layer, hint)
             except _UnknownBlocksError:
@@ -161,12 +184,16 @@ class _Tracer:
             below = self.visit(operand, _aligned(hint, blocks[operand], len(layer.output_indices)))
             operands.append(below.node)
             known.append(below)
-        shape = np.broadcast_shapes(*(item.shape for item in operands if isinstance(item, Node)))
+        shape = np.broadcast_shapes(*(item.node.shape for item in known))
         dtype = dtype or self.dtypes.get(name) or _result_dtype(call, operands)
         # Operands of the result's shape are cut into the result's blocks.
         same = (item.chunks for item in known if item.node.shape == shape and item.chunks is not None)
         out = hint if hint is not None else next(same, None)
         return Traced(Pointwise(call, operands, shape, dtype), out)
+
+    def _filled(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
+        found = _filling(layer)
+        return None if found is None else Traced(Source(found[0]), found[1])
 
     def _constant(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
         if not name.startswith("array-") or self.graph.dependencies[name] or len(layer) != 1:
@@ -178,13 +205,14 @@ class _Tracer:
         return Traced(Source(ArrayReader(value)), tuple((n,) for n in value.shape))
 
     def _rechunked(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
-        if not name.startswith("rechunk-"):
+        # A function of the user's may have the name, but its layer is a Blockwise.
+        if not name.startswith("rechunk-") or layer is None or isinstance(layer, Blockwise):
             return None
         below = self.visit(_single(self.graph.dependencies[name]), None)
         return Traced(below.node, hint)
 
     def _sliced(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
-        if not name.startswith("getitem-"):
+        if not name.startswith("getitem-") or layer is None or isinstance(layer, Blockwise):
             return None
         below = self.visit(_single(self.graph.dependencies[name]), None)
         if below.chunks is None:
@@ -225,6 +253,24 @@ def _elementwise_call(layer: Any) -> tuple[Call, Any] | None:
     if not all(_broadcasts(indices, layer.output_indices) for _, indices in layer.indices):
         return None
     return Call(function, settings), dtype
+
+
+def _filling(layer: Any) -> tuple[FilledArray, Chunks] | None:
+    """Return what ``da.zeros_like`` and its kin make, and its blocks: xarray puts it for NaN."""
+    if not isinstance(layer, Blockwise) or len(layer.io_deps) != 1 or layer.output.startswith("empty"):
+        return None
+    chunks = getattr(next(iter(layer.io_deps.values())), "chunks", None)
+    maker = layer.task.func
+    while hasattr(maker, "func"):
+        maker = maker.func
+    # It makes one number and broadcasts it, whatever the shape.
+    known = getattr(maker, "__name__", "") == "_broadcast_trick_inner" and maker.__module__.startswith(
+        "dask."
+    )
+    if chunks is None or not known:
+        return None
+    value = layer.task.func((1,) * len(chunks)).reshape(())
+    return FilledArray(tuple(sum(sizes) for sizes in chunks), value), chunks
 
 
 def _broadcasts(indices: Any, output: tuple[Any, ...]) -> bool:

@@ -39,7 +39,8 @@ def add(statistics: Array, values: Array, skipna: bool) -> None:
     skipna : bool
         Whether NaN is left out, or makes the result NaN.
     """
-    plain = np.ascontiguousarray(values.reshape(len(values), -1))
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    plain = np.ascontiguousarray(native.reshape(len(values), -1))
     _add_tiles(statistics.reshape(FIELDS, -1), plain, skipna)
 
 
@@ -63,7 +64,8 @@ def _add(count, first, shifted, squares, low, high, row, skipna):  # type: ignor
         value = np.float64(row[x])
         counts = (value == value) | (not skipna)
         fresh = count[x] == 0
-        start = value if fresh else first[x]
+        # From an infinite first value all differences would be NaN.
+        start = (value if abs(value) < np.inf else 0.0) if fresh else first[x]
         difference = value - start if counts else 0.0
         lower = fresh | ((low[x] == low[x]) & (not value >= low[x]))
         higher = fresh | ((high[x] == high[x]) & (not value <= high[x]))
@@ -94,7 +96,7 @@ def mean(statistics: Array) -> Array:
 
 
 def variance(statistics: Array, ddof: float = 0) -> Array:
-    """Return the variance; NaN where there are not more values than ``ddof``."""
+    """Return the variance; NaN where there are fewer values than ``ddof``."""
     count = statistics[_COUNT]
     out = np.square(statistics[_SHIFTED])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -103,7 +105,7 @@ def variance(statistics: Array, ddof: float = 0) -> Array:
         # Rounding may leave a little less than nothing.
         np.maximum(out, 0.0, out=out)
         rest = count - ddof
-        rest[rest <= 0] = np.nan
+        rest[rest < 0] = np.nan
         out /= rest
     return np.asarray(out)
 

@@ -19,12 +19,14 @@ import xarray as xr
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.costs import ENCODED_PER_BYTE
+from chunkmed.graph.evaluate import walk
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.lookup import Lookup
-from chunkmed.graph.nodes import Array
+from chunkmed.graph.nodes import Array, Opaque
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.scratch import Scratch
 from chunkmed.kernels.components import block_labels, block_slabs, merge, neighbours, seam_pairs
+from chunkmed.provenance import content_hash
 from chunkmed.store import ArrayWriter, Layout
 
 __all__ = ["label"]
@@ -138,7 +140,9 @@ def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any)
         seams.add(firsts, slabs)
     numbers, counts = _numbers(seams, shape, apart)
     table = numbers.astype(_label_dtype(output, counts))
-    node = Lookup(scratch.source(), chunks, seams.offsets, table, scratch)
+    token = content_hash("labels", image.node.token, structure.tolist(), apart, str(table.dtype))
+    lasting = not any(isinstance(node, Opaque) for node in walk([image.node]))
+    node = Lookup(scratch.source(), chunks, seams.offsets, table, scratch, token if lasting else None)
     return node, counts
 
 

@@ -170,7 +170,7 @@ class ArrayWriter:
         if path.parent not in self._folders:
             files.make_folder(path.parent, below=self.path)
             self._folders.add(path.parent)
-        files.write(path, pieces)
+        files.write(path, pieces, shared=True)
         return sum(map(len, pieces)), checksum(pieces)
 
     @cached_property

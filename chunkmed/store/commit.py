@@ -75,13 +75,23 @@ class Staging:
         """Make the node what readers see."""
         Manifest(self.fingerprint, self.objects).write(self.folder)
         files.sync(self.folder, [self.folder / key for key in (*self.objects, "zarr.json", MANIFEST)])
-        files.sync(self.folder, [Path(folder) for folder, _, _ in os.walk(self.folder)])
+        files.sync(self.folder, self._folders())
         if self.target.exists():
             self._replace()
         else:
             files.rename(self.folder, self.target)
         files.sync(self.target.parent)
         _sweep(self.target)
+
+    def _folders(self) -> list[Path]:
+        """Return all folders; drafts of writers that were killed, or given up for lost, go."""
+        found = []
+        for folder, _, names in os.walk(self.folder):
+            found.append(Path(folder))
+            for name in names:
+                if name.endswith(".draft"):
+                    files.remove_file(found[-1] / name)
+        return found
 
     def _replace(self) -> None:
         if files.exchange(self.folder, self.target):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -75,13 +76,15 @@ def make_folder(path: Path, below: Path | None = None) -> None:
             below.mkdir(exist_ok=True)
 
 
-def write(path: Path, pieces: Sequence[bytes], *, sync: bool = False) -> None:
+def write(path: Path, pieces: Sequence[bytes], *, sync: bool = False, shared: bool = False) -> None:
     """Write a file whole: under another name first, then in its place.
 
     Without ``sync`` the disk is asked to begin at once, so that little is left to wait for when the
-    node is committed.
+    node is committed. Where the file is ``shared`` another process may write the same one: a task
+    that was given up for lost; its draft then has a name of its own.
     """
-    draft = path.with_name(f"{path.name}.draft")
+    mark = f".{uuid.uuid4().hex[:8]}" if shared else ""
+    draft = path.with_name(f"{path.name}{mark}.draft")
     with _operation("write", path):
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
@@ -90,6 +93,9 @@ def write(path: Path, pieces: Sequence[bytes], *, sync: bool = False) -> None:
                 os.fsync(handle)
             else:
                 _begin_writeback(handle)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
         finally:
             os.close(handle)
     with _operation("rename", path):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,36 @@ def test_info_of_an_incomplete_store(tmp_path, stored):
     refused(chunkmed("info", tmp_path / "copy.zarr"), 1, "incomplete", "c/1/0/0/0")
     done = chunkmed("verify", tmp_path / "copy.zarr")
     assert done.returncode == 1 and "0/image/c/1/0/0/0: missing" in done.stdout
+
+
+def test_plan_says_what_a_run_will_cost(study, tmp_path):
+    store = tmp_path / "image.zarr"
+    assert chunkmed("run", "threshold-objects", study / "a", tmp_path / "out").returncode == 0
+    shutil.copytree(tmp_path / "out" / "image.zarr", store)
+    told = chunkmed("plan", "threshold-objects", store, "--memory", "1 GB", "--workers", 2)
+    assert told.returncode == 0, told.stderr
+    assert "labelling" in told.stdout and "in all" in told.stdout
+    data = json.loads(chunkmed("plan", "threshold-objects", store, "--json").stdout)
+    assert {"tasks", "block", "halo", "read_bytes", "peak_bytes"} <= set(data["passes"][0])
+    assert data["peak_bytes"] == max(each["peak_bytes"] for each in data["passes"])
+    refused(chunkmed("plan", "threshold-objects", store, "--memory", "10 MB"), 1, 'give memory="')
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_what_goes_on(number, code, tmp_path):
+    heart = BeatingEllipsoid(time_points=30, size=(10, 200, 200), spacing_mm=(10.0, 1.0, 1.0), seed=1)
+    write_study(tmp_path / "in", heart)
+    words = ["run", "threshold-objects", tmp_path / "in", tmp_path / "out", "--workers", "1"]
+    command = [sys.executable, "-m", "chunkmed", *map(str, words)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    ledger = lambda: list((tmp_path / "out").glob("*.ledger"))  # noqa: E731 - looked at until it is there
+    until = time.monotonic() + 60
+    while not ledger() and running.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == code, said
+    assert "goes on from there" in said and "Traceback" not in said
+    assert not (tmp_path / "out" / "image.zarr").exists()
+    again = chunkmed(*words)
+    assert again.returncode == 0, again.stderr

@@ -1,0 +1,142 @@
+"""What a recipe will cost on an image: all passes, before any of them runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chunkmed.explanation import Pass, passes_of
+from chunkmed.graph.box import Box
+from chunkmed.graph.lift import lift
+from chunkmed.graph.nodes import Array, Node, Source
+from chunkmed.graph.passes import make_program
+from chunkmed.graph.program import PlannedOnly, Program, planning
+from chunkmed.graph.views import view
+from chunkmed.provenance import content_hash
+from chunkmed.recipe.model import Measurement, Recipe, Step
+from chunkmed.recipe.pipeline import Pipeline
+from chunkmed.store import layout_of
+
+__all__ = ["PlannedPass", "plan_recipe"]
+
+#: What steps give that need a pass, and whether they read their own labels once more.
+_LABELS = {"label": False, "follow": True}
+_MASKS = {"keep_largest": True, "clear_border": True}
+
+
+@dataclass(frozen=True)
+class PlannedPass:
+    """One pass, and what it is for."""
+
+    name: str
+    cost: Pass
+
+
+def plan_recipe(recipe: Recipe, image: xr.DataArray) -> list[PlannedPass]:
+    """Return all passes that a recipe takes on an image, in order.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do; its parameters are set already.
+    image : DataArray
+        The input. Nothing of it is read.
+
+    Raises
+    ------
+    InputError, SourceError
+        As running the recipe would.
+    PlanError
+        If a pass does not fit the budget.
+    """
+    recipe.check_parameters(())
+    planner = _Planner(recipe, image)
+    for name in recipe.save:
+        planner.save(name)
+    for wanted in recipe.measurements:
+        planner.plan_measurement(wanted)
+    return planner.passes
+
+
+class _NotKnownError(Exception):
+    """A step asks for values that a pass would have made."""
+
+
+class _Unmade:
+    """Values that a pass would have made: planned with, never read."""
+
+    label = "read what was labelled"
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, name: str) -> None:
+        self.shape, self.dtype, self.chunks = shape, np.dtype(dtype), layout_of(shape).shard
+        self.token = content_hash("unmade", name, shape, str(self.dtype))
+
+    def read(self, box: Box) -> Array:
+        """Say that only a run would know."""
+        raise _NotKnownError
+
+
+class _Planner(Pipeline):
+    """A pipeline that notes passes in place of running them."""
+
+    def __init__(self, recipe: Recipe, image: xr.DataArray) -> None:
+        super().__init__(recipe, image)
+        self.passes: list[PlannedPass] = []
+
+    def _make(self, step: Step) -> xr.DataArray:
+        # Inputs first: their passes come before.
+        for name in step.inputs:
+            self[name]
+        try:
+            with planning():
+                return super()._make(step)
+        except PlannedOnly as found:
+            self._note(f"{step.name} ({found.name})", found.program)
+        except _NotKnownError:
+            # A look at single voxels: what comes after is noted below.
+            pass
+        settings = {key: self._value(value) for key, value in step.settings.items()}
+        if "otsu" in settings.values():
+            level = {key: 0.0 for key, value in settings.items() if value == "otsu"}
+            return self._make(Step(step.name, step.do, step.of, {**step.settings, **level}))
+        return self._stand_in(step)
+
+    def _stand_in(self, step: Step) -> xr.DataArray:
+        """Return an image for what the step gives; what it reads once more is a pass too."""
+        labels = self._unmade(step.of[0], np.int32, step.name)
+        if _LABELS.get(step.do, False) or _MASKS.get(step.do, False):
+            what = "following" if step.do == "follow" else "measuring"
+            self._note(f"{step.name} ({what})", make_program([lift(labels).node], sink_bytes=4))
+        return labels if step.do not in _MASKS else labels > 0
+
+    def _unmade(self, like: str, dtype: Any, name: str) -> xr.DataArray:
+        image = self[like]
+        return image.copy(data=view(Source(_Unmade(image.shape, dtype, name))))
+
+    def save(self, name: str) -> None:
+        """Note the pass that writes a step; it is read from disk afterwards."""
+        node = lift(self[name]).node
+        shard = layout_of(node.shape).shard
+        program = make_program([node], unit=shard, sink_fixed_bytes=math.prod(shard) * node.dtype.itemsize)
+        self._note(f"save {name}", program, written=node)
+        self.replace(name, self._unmade(name, node.dtype, f"saved {name}"))
+
+    def plan_measurement(self, wanted: Measurement) -> None:
+        """Note the pass of a measurement."""
+        names = [wanted.labels, *([] if wanted.of is None else [wanted.of])]
+        for name in names:
+            self[name]
+        try:
+            with planning():
+                self.measure(wanted)
+        except PlannedOnly as found:
+            self._note(f"measure {wanted.labels}", found.program)
+
+    def _note(self, name: str, program: Program, written: Node | None = None) -> None:
+        nbytes = 0 if written is None else math.prod(written.shape) * written.dtype.itemsize
+        found = passes_of(program, nbytes)
+        self.passes += [PlannedPass(name, each) for each in found]

@@ -1,0 +1,92 @@
+"""``plan_recipe``: the passes that a run then takes, known before it reads a voxel."""
+
+import numpy as np
+import pytest
+from many_blocks import sourced
+
+import chunkmed as cm
+from chunkmed.coords import attach
+from chunkmed.errors import InputError, PlanError
+from chunkmed.graph.evaluate import recording
+from chunkmed.graph.run import observing
+from chunkmed.grid import Grid
+from chunkmed.recipe import Pipeline, load, plan_recipe
+from chunkmed.recipe.model import parse
+
+RECIPE = """
+schema = 1
+[input]
+padding = "include"
+[[step]]
+name = "smooth"
+do = "gaussian_filter"
+of = "image"
+sigma = 1
+[[step]]
+name = "mask"
+do = "threshold"
+of = "smooth"
+above = {level}
+[[step]]
+name = "parts"
+do = "label"
+of = "mask"
+[[measure]]
+labels = "parts"
+of = "image"
+what = ["mean", "volume_ml"]
+[output]
+save = ["parts"]
+"""
+
+
+def image():
+    values = np.random.default_rng(0).integers(0, 100, (2, 6, 9, 8)).astype(np.int16)
+    axes = [tuple(np.arange(n) * 2.0) for n in values.shape]
+    return attach(sourced(values, (1, 3, 4, 5)), Grid(axes[1], axes[2], axes[3], axes[0]))
+
+
+class Names:
+    def __init__(self):
+        self.seen, self.tasks = [], []
+
+    def start(self, name, tasks, plan):
+        self.seen.append(name)
+        self.tasks.append(tasks)
+
+    def advance(self, voxels, nbytes):
+        pass
+
+    def finish(self):
+        pass
+
+
+@pytest.mark.parametrize("level", ["50", '"otsu"'])
+def test_the_passes_are_those_of_a_run(level, tmp_path):
+    recipe = parse(RECIPE.replace("{level}", level), "mine")
+    with recording() as readings:
+        planned = plan_recipe(recipe, image())
+    assert readings == []
+    seen = Names()
+    with observing(seen):
+        pipeline = Pipeline(recipe, image())
+        pipeline.replace("parts", cm.save(pipeline["parts"], tmp_path / "out.zarr", pyramid=False))
+        pipeline.measure(recipe.measurements[0])
+    names = [each.name for each in planned]
+    wanted = ["parts (labelling)", "save parts", "measure parts"]
+    assert [name for name in names if not name.startswith("mask")] == wanted
+    # Otsu's level takes one pass for the range and one for the histogram; a run counts both.
+    assert [name for name in seen.seen if name in ("labelling", "measuring")] == ["labelling", "measuring"]
+    assert planned[-1].cost.plan.tasks == seen.tasks[-1]
+    assert all(each.cost.plan.peak_bytes > 0 for each in planned)
+
+
+def test_parameters_are_asked_for():
+    with pytest.raises(InputError, match="seed"):
+        plan_recipe(load("ejection-fraction"), image())
+
+
+def test_what_does_not_fit_is_said_with_its_step():
+    recipe = parse(RECIPE.replace("{level}", "50"), "mine")
+    with cm.config(memory="50 MB", workers=1), pytest.raises(PlanError, match="step 'parts'"):
+        plan_recipe(recipe, image())
