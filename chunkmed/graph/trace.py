@@ -23,12 +23,13 @@ from dask.array import reductions
 from dask.array.core import _enforce_dtype
 from dask.blockwise import Blockwise, blockwise_token
 
+from chunkmed.graph.constant import Constant
 from chunkmed.graph.nodes import Array, Call, Crop, Node, Opaque, Pointwise, Source
 from chunkmed.graph.reductions import axis_reduction, reduction
 from chunkmed.graph.views import BlocksLayer, Chunks
 from chunkmed.provenance import content_hash
 
-__all__ = ["ELEMENTWISE", "ArrayReader", "FilledArray", "is_elementwise", "node_of", "trace"]
+__all__ = ["ELEMENTWISE", "ArrayReader", "is_elementwise", "node_of", "trace"]
 
 _OPERATORS = (
     "abs add and_ eq floordiv ge gt inv invert le lshift lt mod mul ne neg or_ pos pow rshift sub truediv xor"
@@ -64,21 +65,6 @@ class ArrayReader:
     def read(self, box: Any) -> Array:
         """Return a box of the array."""
         return self.array[tuple(slice(a, b) for a, b in box)]
-
-
-class FilledArray:
-    """One value everywhere, as something to read from."""
-
-    label = "fill"
-
-    def __init__(self, shape: tuple[int, ...], value: Array) -> None:
-        self.shape = self.chunks = shape
-        self.value, self.dtype = value, value.dtype
-        self.token = content_hash("filled", shape, str(value.dtype), repr(value))
-
-    def read(self, box: Any) -> Array:
-        """Return a box of it, without making it."""
-        return np.broadcast_to(self.value, tuple(b - a for a, b in box))
 
 
 @dataclass(frozen=True)
@@ -193,7 +179,7 @@ class _Tracer:
 
     def _filled(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
         found = _filling(layer)
-        return None if found is None else Traced(Source(found[0]), found[1])
+        return None if found is None else Traced(*found)
 
     def _constant(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
         if not name.startswith("array-") or self.graph.dependencies[name] or len(layer) != 1:
@@ -255,7 +241,7 @@ def _elementwise_call(layer: Any) -> tuple[Call, Any] | None:
     return Call(function, settings), dtype
 
 
-def _filling(layer: Any) -> tuple[FilledArray, Chunks] | None:
+def _filling(layer: Any) -> tuple[Constant, Chunks] | None:
     """Return what ``da.zeros_like`` and its kin make, and its blocks: xarray puts it for NaN."""
     if not isinstance(layer, Blockwise) or len(layer.io_deps) != 1 or layer.output.startswith("empty"):
         return None
@@ -270,7 +256,7 @@ def _filling(layer: Any) -> tuple[FilledArray, Chunks] | None:
     if chunks is None or not known:
         return None
     value = layer.task.func((1,) * len(chunks)).reshape(())
-    return FilledArray(tuple(sum(sizes) for sizes in chunks), value), chunks
+    return Constant(tuple(sum(sizes) for sizes in chunks), value), chunks
 
 
 def _broadcasts(indices: Any, output: tuple[Any, ...]) -> bool:

@@ -75,20 +75,24 @@ def correlate(
     wanted = keep or tuple(slice(0, n) for n in block.shape)
     array = block
     for each in axes:
-        array = _along(array, each, cval, np.dtype(output), wanted[each.axis])
+        array = _along(array, each, cval, np.dtype(output), wanted[each.axis], reuse=array is not block)
     done = {each.axis for each in axes}
     rest = tuple(slice(None) if i in done else part for i, part in enumerate(wanted))
     return array[rest].astype(output, copy=False)
 
 
-def _along(block: Array, each: Axis, cval: float, dtype: np.dtype[np.generic], wanted: slice) -> Array:
+def _along(
+    block: Array, each: Axis, cval: float, dtype: np.dtype[np.generic], wanted: slice, *, reuse: bool
+) -> Array:
+    """Return one axis done; where the block may be reused in place, for lines are read first."""
     n = block.shape[each.axis]
     start, stop, _ = wanted.indices(n)
     radius = len(each.weights) // 2
     index = _extended(np.arange(start - radius, stop + radius), n, each.mode)
     lead, tail = max(0, radius - start), max(0, stop + radius - n)
     outer, inner = int(np.prod(block.shape[: each.axis])), int(np.prod(block.shape[each.axis + 1 :]))
-    out = np.empty((*block.shape[: each.axis], stop - start, *block.shape[each.axis + 1 :]), dtype)
+    shape = (*block.shape[: each.axis], stop - start, *block.shape[each.axis + 1 :])
+    out = block if reuse and shape == block.shape else np.empty(shape, dtype)
     source = np.ascontiguousarray(block).reshape(outer, n * inner)
     target = out.reshape(outer, (stop - start) * inner)
     width = inner if len(index) * inner <= _BUFFER else max(_NARROWEST, _BUFFER // len(index) // 64 * 64)
