@@ -7,8 +7,9 @@ task gets the nodes as one shared literal, returns a few bytes, and results come
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -163,19 +164,60 @@ def _schedule(
     graph: dict[Any, Any], keys: Sequence[Any], workers: int, tell: _Teller
 ) -> list[tuple[Box, Any]]:
     get = dask.base.get_scheduler()
+    client: Any = getattr(get, "__self__", None)
+    if hasattr(client, "gather") and hasattr(client, "scheduler_info"):
+        return _on_cluster(client, graph, keys, tell)
     if get is None or get is dask.threaded.get:
         get = partial(dask.threaded.get, num_workers=workers)
-    wanted, seen = set(keys), set()
-
-    def count(key: Any, result: Any, *_: Any) -> None:
-        if key in wanted and key not in seen:
-            seen.add(key)
-            tell(*result)
-
-    with Callback(posttask=count):
+    once = _Once(tell, keys)
+    with Callback(posttask=lambda key, result, *_: once(key, result)):
         results: list[tuple[Box, Any]] = list(get(graph, list(keys)))
-    # A remote scheduler calls no local callback: tell of what it returned.
+    # Not every scheduler calls: tell of what it returned.
     for key, result in zip(keys, results, strict=True):
-        if key not in seen:
-            tell(*result)
+        once(key, result)
     return results
+
+
+def _on_cluster(
+    client: Any, graph: dict[Any, Any], keys: Sequence[Any], tell: _Teller
+) -> list[tuple[Box, Any]]:
+    """Run tasks by a distributed client; each is told of when it is done, though another may fail."""
+    once = _Once(tell, keys)
+    futures = client.get(graph, list(keys), sync=False)
+    pairs = list(zip(keys, futures, strict=True))
+
+    def finished(key: Any, future: Any) -> None:
+        if future.status == "finished":
+            once(key, future.result())
+
+    for key, future in pairs:
+        future.add_done_callback(partial(finished, key))
+    try:
+        results: list[tuple[Box, Any]] = client.gather(futures)
+        for key, result in zip(keys, results, strict=True):
+            once(key, result)
+    finally:
+        # Whatever the calls in other threads have not come to yet.
+        for key, future in pairs:
+            with suppress(Exception):
+                finished(key, future)
+        once.close()
+    return results
+
+
+class _Once:
+    """Tells of each task once, from any thread, until it is closed."""
+
+    def __init__(self, tell: _Teller, keys: Sequence[Any]) -> None:
+        self._tell, self._left, self._lock = tell, set(keys), threading.Lock()
+
+    def __call__(self, key: Any, result: Any) -> None:
+        with self._lock:
+            if key in self._left:
+                self._left.remove(key)
+                self._tell(*result)
+
+    def close(self) -> None:
+        """Tell of nothing more: what comes late belongs to a call that is over."""
+        with self._lock:
+            self._left.clear()

@@ -1,6 +1,6 @@
 """Hypothesis strategies: images, the ways to chunk them, borders and neighbourhoods.
 
-The only module that imports hypothesis.
+With ``steps`` the only module that imports hypothesis.
 """
 
 from __future__ import annotations
