@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from chunkmed.graph.box import Box, box_size, cover, hull, intersect, sides, take, within
-from chunkmed.graph.nodes import Array, Node, Opaque, Source
+from chunkmed.graph.elementwise import Needs, chain_of, inlined, run_chain
+from chunkmed.graph.nodes import Array, Node, Opaque, Pointwise, Source
 
-__all__ = ["Needs", "Reading", "evaluate", "needs", "opaque_keys", "recording", "walk"]
+__all__ = ["Reading", "evaluate", "needs", "opaque_keys", "recording", "walk"]
 
 Request = tuple[Node, Box]
 Blocks = Mapping[Any, Array]
-Needs = Mapping[str, tuple[Box, ...]]
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,34 @@ def evaluate(requests: Sequence[Request], blocks: Blocks | None = None) -> list[
             del values[node.token, held]
         return array
 
+    inside = inlined(requests, order, need)
     for node in order:
-        for box in need.get(node.token, ()):
+        for box in need.get(node.token, ()) if node.token not in inside else ():
+            if isinstance(node, Pointwise):
+                values[node.token, box] = _elementwise(node, box, inside, used)
+                continue
             pairs = zip(node.inputs, node.request(box), strict=True)
-            arrays = [used(item, part) for item, part in pairs if part is not None]
-            values[node.token, box] = _make(node, box, arrays, fetch, blocks, requests[0][1])
+            # Named by nothing: the inputs go as soon as the node is done with them.
+            values[node.token, box] = _make(
+                node,
+                box,
+                [used(item, part) for item, part in pairs if part is not None],
+                fetch,
+                blocks,
+                requests[0][1],
+            )
     return [_full(used(node, box), box) for node, box in requests]
+
+
+def _elementwise(
+    node: Pointwise, box: Box, inside: Collection[str], used: Callable[[Node, Box], Array]
+) -> Array:
+    chain, given = chain_of(node, inside), {}
+    for part in chain:
+        for item, near in zip(part.inputs, part.request(box), strict=True):
+            if item.token not in inside and near is not None:
+                given[item.token] = used(item, near)
+    return run_chain(chain, box, given)
 
 
 def _holding(boxes: Sequence[Box], box: Box) -> Box:

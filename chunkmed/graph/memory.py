@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from chunkmed.graph.box import Box, box_size, grow
 from chunkmed.graph.costs import TASK_FLOOR_BYTES, TASK_SLACK
-from chunkmed.graph.evaluate import Needs, needs, walk
+from chunkmed.graph.elementwise import Needs, chain_of, inlined
+from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.nodes import Node, Source, Stencil
 
 __all__ = ["task_bytes"]
@@ -23,15 +24,21 @@ def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0, sink_fixed_b
     requests = [(node, box) for node in nodes]
     order = walk(nodes)
     need = needs(requests, order)
-    last = {item.token: node.token for node in order for item in node.inputs}
+    inside = inlined(requests, order, need)
+    whole = [node for node in order if node.token not in inside]
+    last = {
+        item.token: node.token for node in whole for part in chain_of(node, inside) for item in part.inputs
+    }
     live, peak = 0, 0
-    for node in order:
+    # What only one elementwise function takes is made in pieces.
+    for node in whole:
         if node.token not in need:
             continue
         live += _size(node, need)
         peak = max(peak, live + max(_workspace(node, part) for part in need[node.token]))
-        dead = {i.token: i for i in node.inputs if last[i.token] == node.token and i.token in need}
-        live -= sum(_size(item, need) for item in dead.values())
+        taken = [item for part in chain_of(node, inside) for item in part.inputs]
+        dead = {i.token: i for i in taken if last[i.token] == node.token and i.token in need}
+        live -= sum(_size(item, need) for item in dead.values() if item.token not in inside)
     return max(peak, live + int(box_size(box) * sink_bytes) + sink_fixed_bytes)
 
 
