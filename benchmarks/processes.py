@@ -106,16 +106,22 @@ class MemorySampler:
 
     def _watch(self) -> None:
         while not self._stopped.wait(INTERVAL_S):
-            total = sum(_pss_bytes(pid) for pid in descendants(self.pid))
+            pids = descendants(self.pid)
+            if len(pids) == 1:
+                # The kernel's own record is exact, and looking holds up a process that asks for memory.
+                continue
+            total = sum(_pss_bytes(pid) for pid in pids)
             if total:
                 self.samples.append((time.monotonic(), total))
 
-    def peak_mib(self, start_s: float, stop_s: float) -> float:
+    def peak_mib(self, start_s: float, stop_s: float, alone_mib: float) -> float:
         """Return the highest sum of proportional set sizes between two readings of the clock.
 
         The clock is ``time.monotonic``, one for all processes. A part shorter than the interval has
-        the sample that is nearest to its end.
+        the sample that is nearest to its end; a process without children its own record.
         """
+        if not self.samples:
+            return alone_mib
         inside = [size for at, size in self.samples if start_s <= at <= stop_s]
         nearest = min(self.samples, key=lambda sample: abs(sample[0] - stop_s), default=(0.0, 0))
         return max(inside, default=nearest[1]) / 2**20

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from chunkmed.graph.box import Box
+from chunkmed.graph.evaluate import walk
 from chunkmed.graph.lift import lift
-from chunkmed.graph.nodes import Array, Fetch, Node, Source
+from chunkmed.graph.nodes import Array, Fetch, Node, Opaque, Source
 from chunkmed.graph.scratch import Scratch
 from chunkmed.provenance import content_hash
 
@@ -23,7 +25,10 @@ class Checkpoint(Node):
     def __init__(self, parent: Node) -> None:
         self.inputs, self.shape, self.dtype = (parent,), parent.shape, parent.dtype
         self.dtype_known = parent.dtype_known
-        self.token = content_hash("checkpoint", parent.token)
+        # dask's names do not tell a changed function from the one before: nothing resumes by them, not
+        # even when the part that dask made is no longer to be seen.
+        lasting = not any(isinstance(item, Opaque) for item in walk([parent]))
+        self.token = content_hash("checkpoint", parent.token if lasting else uuid.uuid4().hex)
         self._scratch: Scratch | None = None
 
     @property

@@ -338,3 +338,12 @@ def test_tasks_are_small_when_they_travel():
     tasks, nbytes = sizes[0]
     assert tasks >= 32
     assert nbytes / tasks < 2000
+
+
+@pytest.mark.usefixtures("scratch")
+def test_what_dask_made_never_lasts_by_its_name():
+    image = da.from_array(VALUES, chunks=(5, 6, 7)).map_blocks(np.flip, dtype=np.int16)
+    first, second = cm.checkpoint(image), cm.checkpoint(image)
+    assert lift(first).node.token != lift(second).node.token
+    same = sourced(VALUES, (5, 6, 7)) > 3
+    assert lift(cm.checkpoint(same)).node.token == lift(cm.checkpoint(same)).node.token
