@@ -129,20 +129,34 @@ class Node(ABC):
 
 
 class Shared:
-    """What all tasks of a graph share, on its way to workers: without the graphs of opaque arrays."""
+    """What all tasks of a graph share, on its way to workers: without the graphs of opaque arrays.
+
+    It is unpacked by the task that uses it: what a worker cannot import is then that task's error, and
+    not the end of the worker.
+    """
 
     def __init__(self, value: Any) -> None:
-        self.value = value
+        self._value, self._packed = value, b""
+
+    @property
+    def value(self) -> Any:
+        """The shared object."""
+        if packed := self._packed:
+            self._value = pickle.loads(packed)  # noqa: S301 - written by the client of this graph
+            self._packed = b""
+        return self._value
 
     def __getstate__(self) -> bytes:
+        if self._packed:
+            return self._packed
         _travelling.light = True
         try:
-            return bytes(cloudpickle.dumps(self.value))
+            return bytes(cloudpickle.dumps(self._value))
         finally:
             _travelling.light = False
 
     def __setstate__(self, state: bytes) -> None:
-        self.value = pickle.loads(state)  # noqa: S301 - written by the client of this graph
+        self._value, self._packed = None, state
 
 
 _travelling = threading.local()

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
+import cloudpickle
 import dask
 import numpy as np
 import pytest
@@ -99,6 +101,10 @@ def client():
 def test_a_cluster_of_processes(client, wanted, tmp_path):
     check(everything(tmp_path), wanted)
     assert len(client.run(os.getpid)) == 2
+
+
+# Workers cannot import this file: its classes travel with the tasks.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 class Slow(ArrayReader):
