@@ -58,6 +58,13 @@ def check_modes(mode: Any, count: int) -> list[str]:
     return [str(item) for item in modes]
 
 
+def check_origins(origins: Sequence[int], sizes: Sequence[int]) -> None:
+    """Refuse a window that is moved off its voxel."""
+    for origin, size in zip(origins, sizes, strict=True):
+        if not -(size // 2) <= origin <= (size - 1) // 2:
+            raise InputError("invalid origin", kind="bad-origin", why=f"origin {origin} for size {size}")
+
+
 def wrapped_axes(modes: Sequence[str], axes: Sequence[int]) -> tuple[int, ...]:
     """Return the axes that continue on the other side."""
     return tuple(axis for axis, mode in zip(axes, modes, strict=True) if mode in ("wrap", "grid-wrap"))

@@ -16,6 +16,7 @@ from chunkmed.graph.nodes import Call, Stencil
 from chunkmed.kernels import filters as kernels
 from chunkmed.ndimage.arguments import (
     check_modes,
+    check_origins,
     mm_to_voxels,
     output_dtype,
     per_axis,
@@ -149,7 +150,7 @@ def median_filter(
     modes = check_modes(mode, len(along))
     origins = [int(value) for value in per_axis(origin, len(along), "origin")]
     sizes, window = _window(image, along, size, footprint)
-    _check_origins(origins, sizes)
+    check_origins(origins, sizes)
     depths = [n // 2 + abs(o) for n, o in zip(sizes, origins, strict=True)]
     settings = {
         "size": None if window is not None else sizes,
@@ -192,12 +193,6 @@ def _window(image: Lifted, along: Sequence[int], size: Any, footprint: Any) -> t
 def _odd(voxels: float) -> int:
     """Return the nearest odd number of voxels, at least 1."""
     return 2 * max(0, round((voxels - 1) / 2)) + 1
-
-
-def _check_origins(origins: Sequence[int], sizes: Sequence[int]) -> None:
-    for origin, size in zip(origins, sizes, strict=True):
-        if not -(size // 2) <= origin <= (size - 1) // 2:
-            raise InputError("invalid origin", kind="bad-origin", why=f"origin {origin} for size {size}")
 
 
 def _filtered(

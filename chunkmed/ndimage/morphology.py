@@ -15,7 +15,7 @@ from chunkmed.graph.costs import KERNEL_NS
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Node, Stencil
 from chunkmed.kernels import morphology as kernels
-from chunkmed.ndimage.arguments import output_dtype, per_axis
+from chunkmed.ndimage.arguments import check_origins, output_dtype, per_axis
 
 __all__ = ["binary_closing", "binary_dilation", "binary_erosion", "binary_opening"]
 
@@ -139,6 +139,7 @@ def _morphology(
     along = image.axes(axes)
     shape = _checked_structure(structure, len(along))
     origins = [int(value) for value in per_axis(origin, len(along), "origin")]
+    check_origins(origins, shape.shape)
     steps = _checked_iterations(iterations)
     depth = [0] * len(image.node.shape)
     for axis, n, shift in zip(along, shape.shape, origins, strict=True):

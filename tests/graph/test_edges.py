@@ -9,6 +9,7 @@ from many_blocks import small_blocks, sourced
 import chunkmed as cm
 import chunkmed.ndimage as ndi
 from chunkmed import store
+from chunkmed.errors import InputError
 from chunkmed.graph.box import box_size, sides
 from chunkmed.graph.budget import Budget
 from chunkmed.graph.evaluate import evaluate, recording
@@ -115,3 +116,11 @@ def test_a_worker_that_is_late_does_no_harm(tmp_path):
     with files.watch(watcher):
         writer.write(box, values)
     np.testing.assert_array_equal(store.open_array(tmp_path / "array", "c").read(box), values)
+
+
+@pytest.mark.parametrize("origin", [-2, 2])
+@pytest.mark.parametrize("name", ["binary_erosion", "binary_dilation", "binary_opening", "binary_closing"])
+def test_an_origin_outside_of_the_structure_is_refused(name, origin):
+    """scipy reads what is not there, and may end the process."""
+    with pytest.raises(InputError, match="invalid origin"):
+        getattr(ndi, name)(sourced(INTEGERS > 25, CHUNKS), origin=origin)
