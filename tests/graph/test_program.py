@@ -75,6 +75,11 @@ def spilling():
         yield
 
 
+def small_budget(memory_mb, workers):
+    """Return a budget that does not depend on what this process holds."""
+    return Budget(memory_mb * 10**6, workers, 1, 250 << 20)
+
+
 def chain(image):
     smooth = ndi.gaussian_filter(image, 1)
     return ndi.binary_closing(ndi.median_filter(smooth, 3) > 400, iterations=2)
@@ -226,12 +231,12 @@ def test_halos_that_cost_more_than_a_pass_are_not_computed():
     image = view(Source(Imagined()))
     costly = ndi.median_filter(ndi.gaussian_filter(image, (0, 3, 3, 3)), (1, 7, 7, 7)) > 30
     closed = ndi.binary_closing(costly, structure=np.ones((1, 3, 3, 3)), iterations=12)
-    small = make_program([lift(closed).node], unit=SHARD, budget=Budget.of("800 MB", 2))
+    small = make_program([lift(closed).node], unit=SHARD, budget=small_budget(800, 2))
     assert [spill.why for spill in small.spills] == ["halo"]
     large = make_program([lift(closed).node], unit=SHARD, budget=Budget.of("12 GB", 2))
     assert not large.spills
     cheap = ndi.gaussian_filter(ndi.gaussian_filter(image, (0, 1, 1, 1)), (0, 1, 1, 1))
-    assert not make_program([lift(cheap).node], unit=SHARD, budget=Budget.of("800 MB", 2)).spills
+    assert not make_program([lift(cheap).node], unit=SHARD, budget=small_budget(800, 2)).spills
 
 
 def test_what_does_not_fit_at_once_is_cut():
@@ -242,12 +247,12 @@ def test_what_does_not_fit_at_once_is_cut():
     node = lift(wide).node
     fused = make_program([node], unit=SHARD, budget=Budget.of("16 GB", 1))
     with patch.object(passes, "_GAIN", 0.0):
-        cut = make_program([node], unit=SHARD, budget=Budget.of("700 MB", 1))
+        cut = make_program([node], unit=SHARD, budget=small_budget(700, 1))
     assert not fused.spills
     assert {spill.why for spill in cut.spills} == {"memory"}
     assert cut.peak_bytes <= 700e6
     with pytest.raises(PlanError):
-        make_program([node], unit=SHARD, budget=Budget.of("400 MB", 1))
+        make_program([node], unit=SHARD, budget=small_budget(400, 1))
 
 
 def test_explanations_show_every_pass():
