@@ -47,6 +47,10 @@ def test_kill_before_every_operation(scenario):
     assert campaign("scenario", scenario, "before") > 100
 
 
+@pytest.mark.skipif(
+    sys.version_info >= (3, 12) and not os.environ.get("CHUNKMED_LONG"),
+    reason="the same system calls on every Python; CHUNKMED_LONG=1 runs on all",
+)
 @pytest.mark.parametrize("scenario", ["overwrite", "label again"])
 def test_kill_where_folders_cannot_be_exchanged(scenario):
     assert campaign("scenario", scenario, "no-exchange", "before") > 100
