@@ -14,8 +14,8 @@ import numpy as np
 from chunkmed import provenance, store
 from chunkmed.graph.box import Box
 from chunkmed.graph.costs import ENCODED_PER_BYTE
-from chunkmed.graph.evaluate import walk
-from chunkmed.graph.nodes import Array, Node, Opaque, Source
+from chunkmed.graph.evaluate import is_lasting
+from chunkmed.graph.nodes import Array, Node, Source
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.program import Program
 from chunkmed.graph.shrunk import Shrink, Shrunk
@@ -149,12 +149,8 @@ def write_image(
 
 
 def _lasting_token(node: Node) -> str:
-    """Return the token of a node, a new one where dask made a part of it.
-
-    dask's names do not tell a changed function from the one before: such a write never resumes.
-    """
-    opaque = any(isinstance(item, Opaque) for item in walk([node]))
-    return uuid.uuid4().hex if opaque else node.token
+    """Return the token of a node, a new one where it may name other values later: that never resumes."""
+    return node.token if is_lasting([node]) else uuid.uuid4().hex
 
 
 def _passes(

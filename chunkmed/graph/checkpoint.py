@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from chunkmed.graph.box import Box
-from chunkmed.graph.evaluate import walk
+from chunkmed.graph.evaluate import is_lasting
 from chunkmed.graph.lift import lift
-from chunkmed.graph.nodes import Array, Fetch, Node, Opaque, Source
+from chunkmed.graph.nodes import Array, Fetch, Node, Source
 from chunkmed.graph.scratch import Scratch
 from chunkmed.provenance import content_hash
 
@@ -25,10 +25,8 @@ class Checkpoint(Node):
     def __init__(self, parent: Node) -> None:
         self.inputs, self.shape, self.dtype = (parent,), parent.shape, parent.dtype
         self.dtype_known = parent.dtype_known
-        # dask's names do not tell a changed function from the one before: nothing resumes by them, not
-        # even when the part that dask made is no longer to be seen.
-        lasting = not any(isinstance(item, Opaque) for item in walk([parent]))
-        self.token = content_hash("checkpoint", parent.token if lasting else uuid.uuid4().hex)
+        # A new one where dask made a part: that is no longer to be seen once the values are kept.
+        self.token = content_hash("checkpoint", parent.token if is_lasting([parent]) else uuid.uuid4().hex)
         self._scratch: Scratch | None = None
 
     @property

@@ -13,7 +13,7 @@ from chunkmed.graph.box import Box, box_size, cover, hull, intersect, sides, tak
 from chunkmed.graph.elementwise import Needs, chain_of, inlined, run_chain
 from chunkmed.graph.nodes import Array, Node, Opaque, Pointwise, Source
 
-__all__ = ["Reading", "evaluate", "needs", "opaque_keys", "recording", "walk"]
+__all__ = ["Reading", "evaluate", "is_lasting", "needs", "opaque_keys", "recording", "walk"]
 
 Request = tuple[Node, Box]
 Blocks = Mapping[Any, Array]
@@ -56,6 +56,15 @@ def walk(roots: Sequence[Node]) -> list[Node]:
             stack.append((node, True))
             stack.extend((item, False) for item in reversed(node.inputs))
     return list(order.values())
+
+
+def is_lasting(nodes: Sequence[Node]) -> bool:
+    """Whether the tokens of nodes still name the same values in another call or process.
+
+    dask's names do not tell a changed function from the one before: where dask made a part, nothing
+    is ever resumed.
+    """
+    return not any(isinstance(node, Opaque) for node in walk(nodes))
 
 
 def needs(requests: Sequence[Request], order: Sequence[Node], *, reach: bool = False) -> Needs:

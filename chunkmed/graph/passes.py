@@ -14,7 +14,7 @@ from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.budget import Budget
 from chunkmed.graph.checkpoint import Checkpoint
 from chunkmed.graph.costs import ENCODED_PER_BYTE, PASS_NS, TASK_NS, WRITE_NS_PER_BYTE, task_ns
-from chunkmed.graph.evaluate import needs, walk
+from chunkmed.graph.evaluate import is_lasting, needs, walk
 from chunkmed.graph.nodes import Array, Node, Source, Stencil
 from chunkmed.graph.plan import Plan, central_box, make_plan
 from chunkmed.graph.program import Program, Spill, substitute
@@ -89,7 +89,7 @@ def make_program(
             spills.append(spill)
             current = substitute(current, {node.token: spill.stand_in})
     current = _cut(current, planned, spills, budget)
-    return Program(current, tuple(spills), planned(current))
+    return Program(current, tuple(spills), planned(current), is_lasting(nodes))
 
 
 class _Spilling:

@@ -13,7 +13,7 @@ from typing import Any
 from chunkmed.graph.box import Box
 from chunkmed.graph.checkpoint import Checkpoint
 from chunkmed.graph.evaluate import walk
-from chunkmed.graph.nodes import Array, Node, Opaque, Source
+from chunkmed.graph.nodes import Array, Node, Source
 from chunkmed.graph.plan import Plan
 from chunkmed.graph.run import Work, run
 from chunkmed.graph.scratch import Scratch, write_block
@@ -70,11 +70,15 @@ class Program:
         Passes before, in order.
     plan : Plan
         Of the last pass.
+    lasting : bool
+        Whether what is kept may be taken up by another call. Of all that was asked for: behind a
+        stand-in a part that dask made is no longer to be seen.
     """
 
     nodes: tuple[Node, ...]
     spills: tuple[Spill, ...]
     plan: Plan
+    lasting: bool
     _kept: dict[str, Scratch] = field(default_factory=dict, repr=False)
 
     @property
@@ -118,9 +122,8 @@ class Program:
 
     def _keep(self, spill: Spill, made: Mapping[str, Node]) -> Node:
         node = spill.node
-        lasting = not any(isinstance(item, Opaque) for item in walk([node]))
-        # dask's names do not tell a changed function from the one before: such values never last.
-        scratch = Scratch(node.shape, node.dtype, content_hash("spill", node.token) if lasting else None)
+        token = content_hash("spill", node.token) if self.lasting else None
+        scratch = Scratch(node.shape, node.dtype, token)
         work = Work(substitute((spill.made_of,), made), partial(write_block, scratch.writer))
         for _ in run(
             work, spill.plan, name="keeping", skip=scratch.skip, done=lambda _, o: scratch.record(o)

@@ -19,10 +19,10 @@ import xarray as xr
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.costs import ENCODED_PER_BYTE
-from chunkmed.graph.evaluate import walk
+from chunkmed.graph.evaluate import is_lasting
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.lookup import Lookup
-from chunkmed.graph.nodes import Array, Opaque
+from chunkmed.graph.nodes import Array
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.scratch import Scratch
 from chunkmed.kernels.components import block_labels, block_slabs, merge, neighbours, seam_pairs
@@ -141,8 +141,8 @@ def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any)
     numbers, counts = _numbers(seams, shape, apart)
     table = numbers.astype(_label_dtype(output, counts))
     token = content_hash("labels", image.node.token, structure.tolist(), apart, str(table.dtype))
-    lasting = not any(isinstance(node, Opaque) for node in walk([image.node]))
-    node = Lookup(scratch.source(), chunks, seams.offsets, table, scratch, token if lasting else None)
+    known = token if is_lasting([image.node]) else None
+    node = Lookup(scratch.source(), chunks, seams.offsets, table, scratch, known)
     return node, counts
 
 

@@ -352,3 +352,33 @@ def test_what_dask_made_never_lasts_by_its_name():
     assert lift(first).node.token != lift(second).node.token
     same = sourced(VALUES, (5, 6, 7)) > 3
     assert lift(cm.checkpoint(same)).node.token == lift(cm.checkpoint(same)).node.token
+
+
+def test_nothing_above_what_dask_made_is_taken_up(scratch, monkeypatch):
+    """Two functions of one dask name."""
+    monkeypatch.setattr("chunkmed.graph.run._WINDOW_PER_WORKER", 1)
+
+    def made_by(function):
+        return chain(
+            da.from_array(VALUES, chunks=(5, 6, 7)).map_blocks(function, dtype=np.int16, name="mine")
+        )
+
+    with spilling():
+        program = make_program([lift(made_by(np.negative)).node])
+        assert len(program.spills) >= 2 and not program.lasting
+        failing = _FailingAtTheEnd()
+        with pytest.raises(RuntimeError, match="cut off"), observing(failing):
+            total(made_by(np.negative))
+        # The folders are let go with the error, as at the end of a process.
+        assert not left(scratch)
+        found = total(made_by(np.positive))
+    assert found == int(reference(VALUES).sum())
+
+
+class _FailingAtTheEnd(Passes):
+    """Fails in the last pass, when everything before it is kept."""
+
+    def start(self, name, tasks, plan):
+        if name == "measuring":
+            raise RuntimeError("cut off")
+        super().start(name, tasks, plan)
