@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from chunkmed import provenance, store
 from chunkmed.graph.box import Box
-from chunkmed.graph.costs import ENCODED_PER_BYTE
+from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.evaluate import is_lasting
 from chunkmed.graph.nodes import Array, Node, Source
 from chunkmed.graph.passes import make_program
@@ -178,7 +177,7 @@ def _pass(node: Node, targets: Sequence[_Target], shrink: Shrink) -> _Pass:
         unit=units[-1],
         wishes=units[:-1],
         sink_bytes=_COARSER_PER_BYTE * itemsize if len(targets) > 1 else 0.0,
-        sink_fixed_bytes=int(math.prod(shards[0]) * itemsize * ENCODED_PER_BYTE),
+        sink_fixed_bytes=encoding_bytes(shards[0], itemsize),
     )
     count = 1 + len(list(store.owned_levels(levels, shards, program.plan.block)))
     return _Pass(program, _WriteBlock(tuple(targets[:count]), shrink))

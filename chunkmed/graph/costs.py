@@ -13,7 +13,6 @@ from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.nodes import Node, Opaque, Source, Stencil
 
 __all__ = [
-    "ENCODED_PER_BYTE",
     "KERNEL_NS",
     "MAX_BLOCK_BYTES",
     "PASS_NS",
@@ -23,6 +22,7 @@ __all__ = [
     "TASK_NS",
     "TASK_SLACK",
     "WRITE_NS_PER_BYTE",
+    "encoding_bytes",
     "task_ns",
 ]
 
@@ -30,7 +30,7 @@ __all__ = [
 TASK_SLACK = 1.1
 TASK_FLOOR_BYTES = 8 << 20
 #: What writing a shard takes beside it, in bytes per byte: its chunks, contiguous and encoded.
-ENCODED_PER_BYTE = 1.3
+_ENCODED_PER_BYTE = 1.3
 #: Smaller blocks are all halo.
 SMALLEST_BLOCK_VOXELS = 32**3
 #: Larger blocks gain nothing: the halo is small by then and progress becomes coarse.
@@ -45,6 +45,11 @@ _POINTWISE_NS = 0.4
 #: Of a task and of a pass, whatever they do.
 TASK_NS = 0.4e6
 PASS_NS = 50e6
+
+
+def encoding_bytes(shard: Sequence[int], itemsize: int) -> int:
+    """Return the memory that writing a shard takes beside its values."""
+    return int(math.prod(shard) * itemsize * _ENCODED_PER_BYTE)
 
 
 def task_ns(nodes: Sequence[Node], box: Box) -> float:

@@ -13,7 +13,7 @@ from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.budget import Budget
 from chunkmed.graph.checkpoint import Checkpoint
-from chunkmed.graph.costs import ENCODED_PER_BYTE, PASS_NS, TASK_NS, WRITE_NS_PER_BYTE, task_ns
+from chunkmed.graph.costs import PASS_NS, TASK_NS, WRITE_NS_PER_BYTE, encoding_bytes, task_ns
 from chunkmed.graph.evaluate import is_lasting, needs, walk
 from chunkmed.graph.nodes import Array, Node, Source, Stencil
 from chunkmed.graph.plan import Plan, central_box, make_plan
@@ -102,7 +102,7 @@ class _Spilling:
     def planned(self, nodes: Sequence[Node]) -> Plan:
         """Return the plan of the pass that makes it."""
         shard = layout_of(self.node.shape).shard
-        encoded = int(math.prod(shard) * self.node.dtype.itemsize * ENCODED_PER_BYTE)
+        encoded = encoding_bytes(shard, self.node.dtype.itemsize)
         return make_plan(nodes, unit=shard, sink_fixed_bytes=encoded, budget=self.budget)
 
     def cost_ns(self) -> float:

@@ -7,7 +7,6 @@ which is what scipy's scan gives. Labels are then looked up when they are read.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ import xarray as xr
 
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, regular_chunks
-from chunkmed.graph.costs import ENCODED_PER_BYTE
+from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.evaluate import is_lasting
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.lookup import Lookup
@@ -126,12 +125,11 @@ def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any)
     if 0 in shape:
         raise InputError("an empty image", kind="empty-image", why=f"shape {shape}")
     scratch = Scratch(shape, np.int32)
-    encoded = int(math.prod(scratch.layout.shard) * 4 * ENCODED_PER_BYTE)
     program = make_program(
         [image.node],
         unit=_common(scratch.layout, image),
         sink_bytes=_BYTES_PER_VOXEL,
-        sink_fixed_bytes=encoded,
+        sink_fixed_bytes=encoding_bytes(scratch.layout.shard, 4),
     )
     chunks = regular_chunks(shape, program.plan.block)
     seams = _Seams(structure, chunks)

@@ -11,6 +11,7 @@ import xarray as xr
 
 from chunkmed.explanation import Pass, passes_of
 from chunkmed.graph.box import Box
+from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Node, Source
 from chunkmed.graph.passes import make_program
@@ -121,7 +122,9 @@ class _Planner(Pipeline):
         """Note the pass that writes a step; it is read from disk afterwards."""
         node = lift(self[name]).node
         shard = layout_of(node.shape).shard
-        program = make_program([node], unit=shard, sink_fixed_bytes=math.prod(shard) * node.dtype.itemsize)
+        program = make_program(
+            [node], unit=shard, sink_fixed_bytes=encoding_bytes(shard, node.dtype.itemsize)
+        )
         self._note(f"save {name}", program, written=node)
         self.replace(name, self._unmade(name, node.dtype, f"saved {name}"))
 
