@@ -13,7 +13,7 @@ import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import dicom, provenance, store
-from chunkmed.coords import SPACE, attach, check_grid, grid_of
+from chunkmed.coords import CHANNEL, SPACE, attach, check_grid, grid_of, is_channel
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.lift import lift
@@ -161,7 +161,8 @@ def _open_store(path: Path, label: str | None, level: int) -> xr.DataArray:
     data = view(Source(found.array))
     image = xr.DataArray(data, dims=found.dims, coords=found.coords, name=label or "image")
     image.attrs.update(found.attributes)
-    return image
+    # OME-Zarr has channels before space; images have them last, as every colour image in Python.
+    return image.transpose(..., CHANNEL) if CHANNEL in image.dims else image
 
 
 def save(
@@ -270,14 +271,15 @@ def _check_positions(grid: Grid) -> None:
 
 
 def _four_dims(image: xr.DataArray) -> xr.DataArray:
-    """Return the image with all four dims; dims that were taken at an index come back."""
+    """Return the image with all four dims (and channels); dims that were taken at an index come back."""
     grid = grid_of(image)
     missing = [dim for dim in grid.dims if dim not in image.dims]
     for dim in missing:
         if dim not in image.coords:
             image = image.assign_coords({dim: 0.0})
     # By name: an image that was transposed is stored in the order that the dims of a store have.
-    return image.expand_dims(missing).transpose(*grid.dims)
+    channel = [dim for dim in image.dims if is_channel(image, dim)]
+    return image.expand_dims(missing).transpose(*grid.dims, *channel)
 
 
 def _check_label(image: xr.DataArray, target: Path) -> None:

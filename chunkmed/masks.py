@@ -207,7 +207,7 @@ def _chosen(image: xr.DataArray, table: Any) -> xr.DataArray:
     """Return the labels that a table of each time point's objects keeps."""
     image = canonical(image)
     labels = ndimage.label(image)[0] if image.dtype == bool else image
-    lifted = lift(labels)
+    lifted = lift(labels).one_channel()
     grid = Axes(lifted.node.shape, lifted.time_axis, lifted.space_axes)
     found = label_statistics(lifted.node, None, grid, name="sizing objects")
     tables = [table(part.objects, grid) for part in found]

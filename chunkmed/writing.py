@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from chunkmed import provenance, store
-from chunkmed.graph.box import Box
+from chunkmed.graph.box import Box, whole
 from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.evaluate import is_lasting
-from chunkmed.graph.nodes import Array, Node, Source
+from chunkmed.graph.nodes import Array, Crop, Node, Source
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.program import Program
 from chunkmed.graph.shrunk import Shrink, Shrunk
@@ -99,7 +99,7 @@ def write_image(
     Parameters
     ----------
     node : Node
-        Shape (t, z, y, x).
+        Shape (t, z, y, x), or (t, z, y, x, c): stored as (t, c, z, y, x), as OME-Zarr wants channels.
     grid : Grid
         Where its voxels lie.
     target : Path
@@ -117,6 +117,8 @@ def write_image(
     pyramid : bool
         Whether coarser levels are written too.
     """
+    if len(node.shape) == 5:
+        node = Crop(node, whole(node.shape), (0, 4, 1, 2, 3))
     dtype = np.dtype(np.uint8) if label and node.dtype == bool else node.dtype
     store.check_attributes({**attributes, **about})
     # Everything that decides the bytes of the node: a write with the same fingerprint resumes.
@@ -135,6 +137,7 @@ def write_image(
             staging,
             levels,
             dtype,
+            channels=node.shape[1] if len(node.shape) == 5 else 0,
             name=name,
             attributes=attributes,
             about=about,
