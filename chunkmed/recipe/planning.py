@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from chunkmed.coords import grid_of
 from chunkmed.explanation import Pass, passes_of
-from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Node, Source
 from chunkmed.graph.passes import make_program
@@ -20,7 +20,7 @@ from chunkmed.graph.views import view
 from chunkmed.provenance import content_hash
 from chunkmed.recipe.model import Measurement, Recipe, Step
 from chunkmed.recipe.pipeline import Pipeline
-from chunkmed.store import layout_of
+from chunkmed.writing import planned_passes
 
 __all__ = ["PlannedPass", "plan_recipe"]
 
@@ -102,13 +102,12 @@ class _Planner(Pipeline):
         return image.copy(data=view(Source(Imagined(image.shape, dtype, token, "read what was labelled"))))
 
     def save(self, name: str) -> None:
-        """Note the pass that writes a step; it is read from disk afterwards."""
+        """Note the passes that write a step with its coarser levels; it is read from disk afterwards."""
         node = lift(self[name]).node
-        shard = layout_of(node.shape).shard
-        program = make_program(
-            [node], unit=shard, sink_fixed_bytes=encoding_bytes(shard, node.dtype.itemsize)
-        )
-        self._note(f"save {name}", program, written=node)
+        for each in planned_passes(node, grid_of(self[name])):
+            level = f", level {each.first}" if each.first else ""
+            # The last node of a program is what it writes.
+            self._note(f"save {name}{level}", each.program, written=each.program.nodes[0])
         self.replace(name, self._unmade(name, node.dtype, f"saved {name}"))
 
     def plan_measurement(self, wanted: Measurement) -> None:
