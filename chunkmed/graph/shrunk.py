@@ -28,10 +28,13 @@ class Shrink:
         Whether values are labels.
     padding : float, optional
         Value of voxels that are left out of means.
+    limit : float, optional
+        Other end of the range of such values; they become ``padding``.
     """
 
     labels: bool
     padding: float | None
+    limit: float | None = None
 
     def __call__(self, values: Array, factors: Factors) -> Array:
         """Return the windows of an array (t, z, y, x) as single voxels."""
@@ -42,7 +45,14 @@ class Shrink:
 
         if self.labels:
             return shrink_mode(values, factors)
-        return shrink_mean(values, factors, self.padding)
+        return shrink_mean(self._marked(values), factors, self.padding)
+
+    def _marked(self, values: Array) -> Array:
+        if self.padding is None or self.limit is None:
+            return values
+        low, high = sorted((self.padding, self.limit))
+        inside = (values >= low) & (values <= high)
+        return np.where(inside, np.array(self.padding).astype(values.dtype), values)
 
 
 class Shrunk(Node):
