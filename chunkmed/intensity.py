@@ -106,9 +106,7 @@ def histogram(
     if low is None or high is None:
         found = [part for part in _results(nodes, _Range(), "range of values") if part is not None]
         if not found:
-            raise InputError(
-                "there are no values to count", kind="no-values", why="the mask is empty, or all is padding"
-            )
+            raise InputError("there are no values to count", kind="no-values", why="nothing is left to count")
         low = min(part[0] for part in found) if low is None else low
         high = max(part[1] for part in found) if high is None else high
     if low > high:

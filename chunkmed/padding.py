@@ -34,14 +34,14 @@ def valid_of(image: xr.DataArray) -> xr.DataArray:
     if found is None and image.dtype.kind not in "fc":
         return xr.ones_like(image, dtype=bool).drop_attrs(deep=False)
     # NaN equals nothing, itself included.
-    valid = image == image if found is None else _outside(image, *found)  # noqa: PLR0124
+    valid = image == image if found is None else _outside(image, *found)
     return valid.drop_attrs(deep=False)
 
 
 def _outside(image: xr.DataArray, low: float, high: float) -> xr.DataArray:
     if low == high:
         other: xr.DataArray = image != low
-        return other & (image == image) if image.dtype.kind in "fc" else other  # noqa: PLR0124
+        return other & (image == image) if image.dtype.kind in "fc" else other
     return (image < low) | (image > high)
 
 

@@ -36,8 +36,8 @@ _PET = (
 )
 #: What reconstruction kernels are called: an element of free text, so only such names are kept.
 _KERNELS = (
-    "STANDARD STD STD+ STND SOFT SOFT+ SMOOTH SHARP DETAIL LUNG BONE BONE+ BONEPLUS CHST EDGE ULTRA BODY BRAIN "
-    "HEAD FILTER NONE"
+    "STANDARD STD STD+ STND SOFT SOFT+ SMOOTH SHARP DETAIL LUNG BONE BONE+ BONEPLUS CHST EDGE ULTRA BODY "
+    "BRAIN HEAD FILTER NONE"
 )
 _KERNEL = re.compile(r"[A-Za-z]{0,2}\d{1,3}[A-Za-z]{0,2}(?:\\\d)?|[A-Z]{1,2}")
 

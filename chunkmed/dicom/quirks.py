@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["PRIVATE_TAGS", "QUIRKS", "Quirk", "private_attributes", "private_numbers", "stand_ins"]
 
-Decoded = float | tuple[float, ...] | None
+Decoded = float | str | tuple[float, ...] | None
 Read = Callable[[int], Any]
 
 
@@ -67,6 +67,10 @@ def _vector(raw: Any) -> tuple[float, ...] | None:
     return tuple(parts) if len(parts) == 3 else None
 
 
+def _ge_axes(*raws: Any) -> str | None:
+    return "frequency, phase, slice" if any(_components("d")(*raws)) else None
+
+
 def _components(code: str) -> Callable[..., tuple[float, ...]]:
     return lambda *raws: tuple(private_numbers(raw, code)[0] for raw in raws)
 
@@ -92,6 +96,7 @@ _SCALE = _DCM2NIIX.format("Philips: image intensity scaling (scale slope beside 
 _UIH = _DCM2NIIX.format("UIH: private tags, group 0065")
 _CANON = _DCM2NIIX.format("Canon: Diffusion Weighted Imaging Notes")
 _B, _DIRECTION = "DiffusionBValue", "DiffusionGradientOrientation"
+_GE_PARTS = (0x001910BB, 0x001910BC, 0x001910BD)
 _CANONS = ("TOSHIBA", "CANON")
 
 QUIRKS: tuple[Quirk, ...] = (
@@ -99,7 +104,8 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(("SIEMENS",), "SIEMENS MR HEADER", (0x0019100E,), _DIRECTION, _vector, _SIEMENS),
     Quirk(("GE",), "GEMS_PARM_01", (0x00431039,), _B, _ge_b, _GE),
     # Along frequency, phase and slice, not the patient's axes: it tells directions apart, no more.
-    Quirk(("GE",), "GEMS_ACQU_01", (0x001910BB, 0x001910BC, 0x001910BD), _DIRECTION, _components("d"), _GE),
+    Quirk(("GE",), "GEMS_ACQU_01", _GE_PARTS, _DIRECTION, _components("d"), _GE),
+    Quirk(("GE",), "GEMS_ACQU_01", _GE_PARTS, "gradient_axes", _ge_axes, _GE, attribute=True),
     Quirk(("PHILIPS",), "PHILIPS IMAGING DD 001", (0x20011003,), _B, _first("f"), _PHILIPS),
     Quirk(
         ("PHILIPS",),

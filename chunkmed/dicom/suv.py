@@ -81,8 +81,7 @@ def suv_of(dataset: Any) -> SuvFactor | None:
 
 def suv_attributes(found: Iterable[SuvFactor | None]) -> dict[str, Any]:
     """Return ``suv_bw_factor`` or ``suv_unknown`` of a stack; nothing if it is no PET image."""
-    distinct = set(found) - {None}
-    files = [file for file in distinct if file is not None]
+    files = [file for file in set(found) if file is not None]
     if not files:
         return {}
     reasons = sorted({file.reason for file in files if file.reason})
@@ -109,39 +108,38 @@ _DISAGREE = (
 
 
 def _factor(dataset: Any) -> SuvFactor:
-    units = value(dataset, "Units", text)
+    units: str | None = value(dataset, "Units", text)
     if units == "GML":
         kind = value(dataset, "SUVType", text)
         if kind not in (None, "", "BW"):
             raise _UnknownError(f"SUVType (0054,1006) is not BW but {_word(kind)}")
         return _shared(1.0, 1.0)
+    _check_units(units)
+    _check_corrected(dataset)
     if units == "CNTS" and (ready := _philips(dataset, _PHILIPS_SUV)):
         return _shared(ready, ready)
     to_activity = _to_activity(dataset, units)
-    _check_corrected(dataset)
     weight_kg = _plausible(dataset, "PatientWeight")
     isotope = _isotope(dataset)
     dose_bq = _plausible(isotope, "RadionuclideTotalDose")
     half_life_s = _plausible(isotope, "RadionuclideHalfLife")
     by_series, by_other, late = _elapsed(dataset, isotope, half_life_s)
 
-    def after(elapsed_s: float | None) -> float | None:
-        if elapsed_s is None:
-            return None
-        return to_activity * weight_kg * 1000.0 / (dose_bq * 2.0 ** (-elapsed_s / half_life_s))
+    undecayed = to_activity * weight_kg * 1000.0 / dose_bq
+    factors = (None if s is None else undecayed * 2.0 ** (s / half_life_s) for s in (by_series, by_other))
+    return _shared(*factors, late)
 
-    return _shared(after(by_series), after(by_other), late)
+
+def _check_units(units: str | None) -> None:
+    if not units:
+        raise _missing("Units", "(0054,1001)")
+    if units not in ("BQML", "CNTS"):
+        raise _UnknownError(f"Units (0054,1001) are {_word(units)}: only BQML, CNTS and GML lead to SUV")
 
 
 def _to_activity(dataset: Any, units: str | None) -> float:
     """Return the factor from output values to Bq/ml."""
-    if units == "BQML":
-        return 1.0
-    if not units:
-        raise _missing("Units", "(0054,1001)")
-    if units != "CNTS":
-        raise _UnknownError(f"Units (0054,1001) are {_word(units)}: only BQML, CNTS and GML lead to SUV")
-    found = _philips(dataset, _PHILIPS_ACTIVITY)
+    found = 1.0 if units == "BQML" else _philips(dataset, _PHILIPS_ACTIVITY)
     if not found:
         raise _UnknownError(
             "Units (0054,1001) are CNTS and neither private factor (7053,1000), (7053,1009) is there"
@@ -152,7 +150,7 @@ def _to_activity(dataset: Any, units: str | None) -> float:
 def _philips(dataset: Any, tag: int) -> float | None:
     raw = _private(dataset, tag, _PHILIPS_CREATOR, "PHILIPS PET PRIVATE GROUP")
     try:
-        found = private_numbers(raw)[0] if raw is not None else 0.0
+        found = 0.0 if raw is None else private_numbers(raw)[0]
     except (ValueError, IndexError):
         return None
     return found if math.isfinite(found) and found > 0 else None
@@ -168,9 +166,7 @@ def _check_corrected(dataset: Any) -> None:
     if "ATTN" not in corrected:
         raise _UnknownError("CorrectedImage (0028,0051) lacks ATTN: attenuation is not corrected")
     if ("DECY" in corrected) is (correction == "NONE"):
-        raise _UnknownError(
-            "CorrectedImage (0028,0051) and DecayCorrection (0054,1102) contradict each other"
-        )
+        raise _UnknownError("CorrectedImage (0028,0051) contradicts DecayCorrection (0054,1102)")
 
 
 def _isotope(dataset: Any) -> Any:
@@ -205,7 +201,7 @@ def _elapsed(dataset: Any, isotope: Any, half_life_s: float) -> tuple[float | No
     correction = value(dataset, "DecayCorrection", text)
     if correction == "ADMIN":
         return 0.0, 0.0, False
-    start = _start(isotope, half_life_s)
+    start = _start(isotope)
     acquired = _moment(dataset, "AcquisitionDate", "AcquisitionTime")
     if correction == "NONE":
         if acquired is None:
@@ -216,14 +212,21 @@ def _elapsed(dataset: Any, isotope: Any, half_life_s: float) -> tuple[float | No
         elapsed = _between(start, _later(acquired, average_s), half_life_s)
         return elapsed, elapsed, False
     series = _moment(dataset, "SeriesDate", "SeriesTime")
-    other = _other_reference(dataset, acquired, half_life_s)
-    if other is None and (series is None or acquired is None):
-        raise _missing(
-            *(("SeriesTime", "(0008,0031)") if series is None else ("AcquisitionTime", "(0008,0032)"))
-        )
+    other = _private_reference(dataset, acquired)
+    if other is None and series is not None:
+        other = _frame_reference(dataset, acquired, half_life_s)
+    if other is None and series is None:
+        raise _missing("SeriesTime", "(0008,0031)")
+    if other is None and acquired is None:
+        raise _missing("AcquisitionTime", "(0008,0032)")
     late = series is None or acquired is None or _difference(acquired, series) > _SAME_S
     by_series = None if late or series is None else _between(start, series, half_life_s)
-    by_other = None if other is None else _between(start, other, half_life_s)
+    try:
+        by_other = None if other is None else _between(start, other, half_life_s)
+    except _UnknownError:
+        if late:
+            raise
+        by_other = None
     return by_series, by_other, late
 
 
@@ -231,7 +234,7 @@ def _elapsed(dataset: Any, isotope: Any, half_life_s: float) -> tuple[float | No
 _Moment = tuple[int | None, float]
 
 
-def _start(isotope: Any, half_life_s: float) -> _Moment:
+def _start(isotope: Any) -> _Moment:
     whole = _parsed(value(isotope, "RadiopharmaceuticalStartDateTime", text))
     if whole is not None and whole[0] is not None:
         return whole
@@ -240,11 +243,6 @@ def _start(isotope: Any, half_life_s: float) -> _Moment:
         raise _UnknownError(
             "RadiopharmaceuticalStartDateTime (0018,1078) and RadiopharmaceuticalStartTime (0018,1072) "
             "are missing"
-        )
-    if half_life_s > _LONG_HALF_LIFE_S:
-        raise _UnknownError(
-            "RadiopharmaceuticalStartDateTime (0018,1078) is missing: with this half-life the day of "
-            "the injection matters"
         )
     return time
 
@@ -275,6 +273,13 @@ def _later(moment: _Moment, seconds: float) -> _Moment:
     return moment[0], moment[1] + seconds
 
 
+def _near(time_s: float, acquired: _Moment | None) -> _Moment:
+    """Return a time of day on the day that puts it nearest to the acquisition."""
+    if acquired is None:
+        return None, time_s
+    return acquired[0], acquired[1] + _difference((None, acquired[1]), (None, time_s))
+
+
 def _difference(early: _Moment, late: _Moment) -> float:
     days = 0 if early[0] is None or late[0] is None else late[0] - early[0]
     seconds = days * _DAY_S + late[1] - early[1]
@@ -287,6 +292,11 @@ def _difference(early: _Moment, late: _Moment) -> float:
 def _between(start: _Moment, scan: _Moment, half_life_s: float) -> float:
     """Return the seconds from injection to scan, refused where they cannot be."""
     if start[0] is None or scan[0] is None:
+        if half_life_s > _LONG_HALF_LIFE_S:
+            raise _UnknownError(
+                "RadiopharmaceuticalStartDateTime (0018,1078) or the date of the scan is missing: with this "
+                "half-life the day of the injection matters"
+            )
         # The injection is of the day of the scan, or of the day before where that would be later.
         elapsed = (scan[1] - start[1] + _LATE_S) % _DAY_S - _LATE_S
     else:
@@ -299,14 +309,19 @@ def _between(start: _Moment, scan: _Moment, half_life_s: float) -> float:
     return elapsed
 
 
-def _other_reference(dataset: Any, acquired: _Moment | None, half_life_s: float) -> _Moment | None:
+def _private_reference(dataset: Any, acquired: _Moment | None) -> _Moment | None:
     for tag, creator_tag, creator in _REFERENCES:
         raw = _private(dataset, tag, creator_tag, creator)
         raw = raw.decode("ascii", "replace") if isinstance(raw, bytes) else raw
         found = _parsed(str(raw).strip(" \0")) if raw is not None else None
         if found is not None:
-            # Tools that shift dates leave private ones behind: the time of day is what both share.
-            return None, found[1]
+            # Tools that shift dates leave private ones behind: the time of day alone is trusted.
+            return _near(found[1], acquired)
+    return None
+
+
+def _frame_reference(dataset: Any, acquired: _Moment | None, half_life_s: float) -> _Moment | None:
+    """Return the start of the scan from the frame: its mean count rate comes FrameReferenceTime later."""
     offset_ms = value(dataset, "FrameReferenceTime", number)
     average_s = _average_s(dataset, half_life_s)
     if acquired is None or average_s is None or not offset_ms or offset_ms <= 0:

@@ -71,6 +71,8 @@ class Pipeline:
         for key in found.images:
             if key in settings:
                 settings[key] = self[str(settings[key])]
+        if step.do == "threshold":
+            settings["padding"] = "exclude" if self.recipe.exclude_padding else "include"
         with xr.set_options(arithmetic_join="exact"):
             try:
                 out: xr.DataArray = found.function(*(self[name] for name in step.of), **settings)
