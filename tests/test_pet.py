@@ -114,4 +114,6 @@ def test_pyramids_leave_a_range_of_padding_out(monkeypatch):
     monkeypatch.setattr(chunkmed.kernels.shrink, "shrink_mean", lambda values, *_: values)
     values = np.array([-3024, -2000, 10, 20], np.int16).reshape(1, 1, 1, 4)
     assert Shrink(False, -3024, -2000)(values, (1, 1, 2)).ravel().tolist() == [-3024, -3024, 10, 20]
+    low = np.array([0, 2, 3], np.uint8).reshape(1, 1, 1, 3)
+    assert Shrink(False, -5, 2)(low, (1, 1, 2)).ravel().tolist() == [2, 2, 3]
     assert Shrink(False, -3024)(values, (1, 1, 2)).ravel().tolist() == [-3024, -2000, 10, 20]

@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["PRIVATE_TAGS", "QUIRKS", "Quirk", "private_attributes", "private_numbers", "stand_ins"]
@@ -181,6 +182,7 @@ def _applied(
     return out
 
 
+@lru_cache(maxsize=256)
 def _of_maker(maker: str, modality: str) -> tuple[Quirk, ...]:
     name = maker.strip().upper()
     return tuple(row for row in QUIRKS if row.modality == modality and name.startswith(row.makers))

@@ -45,14 +45,20 @@ class Shrink:
 
         if self.labels:
             return shrink_mode(values, factors)
-        return shrink_mean(self._marked(values), factors, self.padding)
+        values, padding = self._marked(values)
+        return shrink_mean(values, factors, padding)
 
-    def _marked(self, values: Array) -> Array:
+    def _marked(self, values: Array) -> tuple[Array, float | None]:
+        """Return the values with one value for all padding, and that value."""
         if self.padding is None or self.limit is None:
-            return values
+            return values, self.padding
+        # One end of the range may lie outside of what the values can be.
+        ends = [end for end in (self.padding, self.limit) if np.array(end).astype(values.dtype) == end]
+        if not ends:
+            return values, None
         low, high = sorted((self.padding, self.limit))
         inside = (values >= low) & (values <= high)
-        return np.where(inside, np.array(self.padding).astype(values.dtype), values)
+        return np.where(inside, values.dtype.type(ends[0]), values), ends[0]
 
 
 class Shrunk(Node):
