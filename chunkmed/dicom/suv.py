@@ -23,11 +23,15 @@ _GE_SCAN, _GE_CREATOR = 0x0009100D, 0x00090010
 _SIEMENS_REFERENCE, _SIEMENS_CREATOR = 0x00711022, 0x00710010
 _PHILIPS_SUV, _PHILIPS_ACTIVITY, _PHILIPS_CREATOR = 0x70531000, 0x70531009, 0x70530010
 
-#: Where decay is corrected to, from a private element: (element, creator's element, creator's name).
-#: GE and Siemens name them in their conformance statements, QIBA's rules read them in this order.
+#: Where decay is corrected to, from a private element: element, creator's element, creator, source.
 _REFERENCES = (
-    (_GE_SCAN, _GE_CREATOR, "GEMS_PETD_01"),
-    (_SIEMENS_REFERENCE, _SIEMENS_CREATOR, "SIEMENS MED PT"),
+    (_GE_SCAN, _GE_CREATOR, "GEMS_PETD_01", "QIBA pseudo-code: GE private scan date and time"),
+    (
+        _SIEMENS_REFERENCE,
+        _SIEMENS_CREATOR,
+        "SIEMENS MED PT",
+        "Siemens Biograph DICOM conformance statement: Decay Correction DateTime",
+    ),
 )
 #: Plausible values: keyword -> (tag, lowest, highest, unit). A dose in MBq is out of range.
 _RANGES = {
@@ -310,7 +314,7 @@ def _between(start: _Moment, scan: _Moment, half_life_s: float) -> float:
 
 
 def _private_reference(dataset: Any, acquired: _Moment | None) -> _Moment | None:
-    for tag, creator_tag, creator in _REFERENCES:
+    for tag, creator_tag, creator, _ in _REFERENCES:
         raw = _private(dataset, tag, creator_tag, creator)
         raw = raw.decode("ascii", "replace") if isinstance(raw, bytes) else raw
         found = _parsed(str(raw).strip(" \0")) if raw is not None else None
