@@ -131,7 +131,8 @@ def write_image(
     parts = (_lasting_token(node), repr(grid), times, str(dtype), name, attributes, about, pyramid, version)
     fingerprint = provenance.content_hash(*parts)
     levels = store.levels_of(grid, pyramid=pyramid)
-    shrink = Shrink(label or dtype.kind == "b", attributes.get("padding_value"))
+    padding = (attributes.get(name) for name in ("padding_value", "padding_limit"))
+    shrink = Shrink(label or dtype.kind == "b", *padding)
     listing = provenance.step("save", name=name) if label else None
     with store.staged(target, fingerprint, listing=listing, overwrite=overwrite) as staging:
         if staging is None:

@@ -8,8 +8,8 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from chunkmed.dicom.headers import Frame, Header
-from chunkmed.dicom.quirks import QUIRKS
-from chunkmed.dicom.tags import KEYS, number, numbers, text, value
+from chunkmed.dicom.quirks import stand_ins
+from chunkmed.dicom.tags import KEYS, number, numbers, raw_value, text, value
 
 __all__ = ["ambiguous_frames", "frames_of"]
 
@@ -143,10 +143,5 @@ def _keys(dataset: Any) -> dict[str, Any]:
             if keyword in dataset and (read := value(dataset, keyword, convert)) is not None:
                 found[name] = read
                 break
-    maker = (value(dataset, "Manufacturer", text) or "").upper()
-    for row in QUIRKS:
-        if maker.startswith(row.manufacturer) and row.key not in found:
-            read = value(dataset, row.tag, row.decode)
-            if read is not None:
-                found[row.key] = read
-    return found
+    maker, modality = (value(dataset, word, text) or "" for word in ("Manufacturer", "Modality"))
+    return found | stand_ins(lambda tag: value(dataset, tag, raw_value), maker, modality, found)

@@ -16,7 +16,7 @@ from chunkmed.dicom.pixels import pixels_of
 from chunkmed.dicom.regularity import irregularity
 from chunkmed.dicom.study import Skipped, Stack
 from chunkmed.dicom.timing import AXES, Axis, Series4D, axis_values, order_by_axis, order_in_time
-from chunkmed.dicom.values import bad_rescale, output_dtype, padding_of
+from chunkmed.dicom.values import bad_rescale, output_dtype, padding_limit_of, padding_of
 from chunkmed.dicom.walk import printable
 from chunkmed.errors import SourceError
 from chunkmed.provenance import keyed_identifier
@@ -179,6 +179,8 @@ def _stack(part: _Ordered) -> Stack:
     padding, padding_note = padding_of(frames, dtype)
     problem = _first_problem(part, frames)
     attributes = stack_attributes(frames)
+    if padding is not None and (limit := padding_limit_of(frames, dtype)) is not None:
+        attributes["padding_limit"] = limit
     if series.key:
         attributes |= {"time_key": series.key, "time_values": list(series.values)}
     if len(labels := sorted({str(frame.file.frame_uid) for frame in frames})) > 1:

@@ -12,7 +12,16 @@ import numpy.typing as npt
 from chunkmed.dicom.headers import Frame, Layout
 from chunkmed.errors import SourceError
 
-__all__ = ["bad_rescale", "clean_bits", "output_dtype", "padding_of", "rescaled", "stored_dtype", "wider"]
+__all__ = [
+    "bad_rescale",
+    "clean_bits",
+    "output_dtype",
+    "padding_limit_of",
+    "padding_of",
+    "rescaled",
+    "stored_dtype",
+    "wider",
+]
 
 Array = npt.NDArray[Any]
 _LARGEST = 2**31
@@ -116,17 +125,22 @@ def _check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) 
 
 def padding_of(frames: Sequence[Frame], dtype: np.dtype[Any]) -> tuple[int | float | None, str]:
     """Return PixelPaddingValue as an output value, and a warning where it cannot be one."""
-    found = {_stored_padding(frame) for frame in frames}
-    if found == {None}:
+    if all(_as_stored(frame.file.padding, frame.file.layout) is None for frame in frames):
         return None, ""
-    outputs = {_output_padding(frame, dtype) for frame in frames}
+    outputs = {_as_output(frame.file.padding, frame, dtype) for frame in frames}
     if len(outputs) == 1 and None not in outputs:
         return outputs.pop(), ""
     return None, "PixelPaddingValue differs from slice to slice: padding is not marked"
 
 
-def _stored_padding(frame: Frame) -> int | None:
-    raw, layout = frame.file.padding, frame.file.layout
+def padding_limit_of(frames: Sequence[Frame], dtype: np.dtype[Any]) -> int | float | None:
+    """Return PixelPaddingRangeLimit as an output value; None where there is none, or not one."""
+    raws = (frame.file.technical.get("padding_limit") for frame in frames)
+    outputs = {_as_output(raw, frame, dtype) for raw, frame in zip(raws, frames, strict=True)}
+    return outputs.pop() if len(outputs) == 1 else None
+
+
+def _as_stored(raw: int | None, layout: Layout) -> int | None:
     if raw is None or layout.bits_allocated not in (8, 16, 32):
         return None
     # The tag may read 63536 where the pixels hold -2000: its bits count, by PixelRepresentation.
@@ -134,8 +148,8 @@ def _stored_padding(frame: Frame) -> int | None:
     return int(clean_bits(bits.view(stored_dtype(layout)), layout)[0])
 
 
-def _output_padding(frame: Frame, dtype: np.dtype[Any]) -> int | float | None:
-    stored = _stored_padding(frame)
+def _as_output(raw: int | None, frame: Frame, dtype: np.dtype[Any]) -> int | float | None:
+    stored = _as_stored(raw, frame.file.layout)
     if stored is None:
         return None
     value = stored * frame.slope + frame.intercept

@@ -28,10 +28,13 @@ class Shrink:
         Whether values are labels.
     padding : float, optional
         Value of voxels that are left out of means.
+    limit : float, optional
+        Other end of the range of such values; they become ``padding``.
     """
 
     labels: bool
     padding: float | None
+    limit: float | None = None
 
     def __call__(self, values: Array, factors: Factors) -> Array:
         """Return the windows of an array (..., z, y, x) as single voxels."""
@@ -47,7 +50,20 @@ class Shrink:
 
         if self.labels:
             return shrink_mode(values, factors)
-        return shrink_mean(values, factors, self.padding)
+        values, padding = self._marked(values)
+        return shrink_mean(values, factors, padding)
+
+    def _marked(self, values: Array) -> tuple[Array, float | None]:
+        """Return the values with one value for all padding, and that value."""
+        if self.padding is None or self.limit is None:
+            return values, self.padding
+        # One end of the range may lie outside of what the values can be.
+        ends = [end for end in (self.padding, self.limit) if np.array(end).astype(values.dtype) == end]
+        if not ends:
+            return values, None
+        low, high = sorted((self.padding, self.limit))
+        inside = (values >= low) & (values <= high)
+        return np.where(inside, values.dtype.type(ends[0]), values), ends[0]
 
 
 class Shrunk(Node):
