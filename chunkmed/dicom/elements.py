@@ -22,7 +22,8 @@ PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009:
 _CHARACTER_SET = 0x00080005
 #: Functional groups are laid out by pydicom; item marks do not belong where elements are read.
 _DECLINED = frozenset({0x52009229, 0x52009230, 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD})
-_PLAIN = (frozenset(SPECIFIC_TAGS) | {_CHARACTER_SET}) - _DECLINED - PIXEL_TAGS.keys()
+_ENDS = _DECLINED | PIXEL_TAGS.keys()
+_PLAIN = (frozenset(SPECIFIC_TAGS) | {_CHARACTER_SET}) - _ENDS
 _SHORT = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split(),
 )
@@ -41,6 +42,11 @@ _META_START = 132
 _IMPLICIT, _EXPLICIT_BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _STANDARD_SYNTAX = re.compile(r"1\.2\.840\.10008\.1\.2(\.[0-9]+)*")
 _UID = re.compile(rb"[0-9.]+[ \0]*")
+
+
+_Chunks = dict[int, bytes]
+#: Tag, start and length of the pixel data.
+_Place = tuple[int, int, int]
 
 
 class _OddError(Exception):
@@ -75,7 +81,7 @@ class _Form:
         self.element = struct.Struct(order + "I2sH").unpack_from
         self.long = struct.Struct(order + "I").unpack_from
         self.item = struct.Struct(order + "II").unpack_from
-        self.tags = {self.key(tag): tag for tag in _PLAIN | _DECLINED | PIXEL_TAGS.keys()}
+        self.tags = {self.key(tag): tag for tag in _PLAIN | _ENDS}
         self.marks = {self.key(tag): tag for tag in (_ITEM, _ITEM_END, _SEQUENCE_END)}
 
     def key(self, tag: int) -> int:
@@ -148,10 +154,12 @@ def _explicit_at(data: bytes, pos: int) -> bool:
     return data[pos + 4 : pos + 6].isalpha() and data[pos + 4 : pos + 6].isupper()
 
 
-def _follow_explicit(window: _Window, pos: int, form: _Form, chunks: dict[int, bytes]) -> tuple[int, int, int]:
+def _follow_explicit(
+    window: _Window, pos: int, form: _Form, chunks: dict[int, bytes]
+) -> tuple[int, int, int]:
     """Follow elements to the pixel data; return its tag, where its value begins, and its length."""
-    unpack, long, tags, short_vrs, long_vrs = form.element, form.long, form.tags, _SHORT, _LONG
-    data = window.data
+    unpack, long, tags, ends = form.element, form.long, form.tags, _ENDS
+    short_vrs, long_vrs, data = _SHORT, _LONG, window.data
     end = len(data)
     while True:
         if pos + 12 > end:
@@ -167,21 +175,25 @@ def _follow_explicit(window: _Window, pos: int, form: _Form, chunks: dict[int, b
             raise _OddError
         if key in tags or length == _UNDEFINED:
             tag = tags.get(key, 0)
-            if tag in PIXEL_TAGS:
-                if vr not in _PIXEL_VRS:
+            if tag in ends:
+                if tag in _DECLINED or vr not in _PIXEL_VRS:
                     raise _OddError
                 return tag, window.base + pos + 12, length
             if stop > end:
-                stop = _hold(window, pos, form, 8 if vr in short_vrs else 12, length, vr in _ITEMS_OF)
-                pos, data = 0, window.data
+                head = 8 if vr in short_vrs else 12
+                pos, stop = _hold(window, pos, form, head, length, vr in _ITEMS_OF)
+                data = window.data
                 end = len(data)
-            _keep(chunks, tag, data, pos, stop)
+            if tag:
+                chunks[tag] = data[pos + 4 : stop]
         pos = stop
 
 
-def _follow_implicit(window: _Window, pos: int, form: _Form, chunks: dict[int, bytes]) -> tuple[int, int, int]:
+def _follow_implicit(
+    window: _Window, pos: int, form: _Form, chunks: dict[int, bytes]
+) -> tuple[int, int, int]:
     """Follow elements to the pixel data; return its tag, where its value begins, and its length."""
-    unpack, tags, data = form.item, form.tags, window.data
+    unpack, tags, ends, data = form.item, form.tags, _ENDS, window.data
     end = len(data)
     while True:
         if pos + 8 > end:
@@ -191,42 +203,40 @@ def _follow_implicit(window: _Window, pos: int, form: _Form, chunks: dict[int, b
         stop = pos + 8 + length
         if key in tags or length == _UNDEFINED:
             tag = tags.get(key, 0)
-            if tag in PIXEL_TAGS:
+            if tag in ends:
+                if tag in _DECLINED:
+                    raise _OddError
                 return tag, window.base + pos + 8, length
             if stop > end:
-                stop = _hold(window, pos, form, 8, length, True)
-                pos, data = 0, window.data
+                pos, stop = _hold(window, pos, form, 8, length, True)
+                data = window.data
                 end = len(data)
-            _keep(chunks, tag, data, pos, stop)
+            if tag:
+                chunks[tag] = data[pos + 4 : stop]
         pos = stop
 
 
-def _keep(chunks: dict[int, bytes], tag: int, data: bytes, pos: int, stop: int) -> None:
-    if tag in _DECLINED:
-        raise _OddError
-    if tag:
-        chunks[tag] = data[pos + 4 : stop]
-
-
-def _hold(window: _Window, pos: int, form: _Form, head: int, length: int, has_items: bool) -> int:
-    """Let the window begin at an element and hold it wholly; return the element's end in it."""
-    count = _NEXT_BYTES if length == _UNDEFINED else head + length
-    while count <= _MOST_BYTES:
-        data = window.move(pos, max(count, _NEXT_BYTES))
-        pos, count = 0, count * 4
+def _hold(window: _Window, pos: int, form: _Form, head: int, length: int, has_items: bool) -> tuple[int, int]:
+    """Let the window hold an element wholly; return the element's start and end in it."""
+    if length != _UNDEFINED:
         stop = head + length
-        if length == _UNDEFINED:
-            stop = _end_of_undefined(data, 0, form, head, has_items)
-        if stop <= len(data):
-            return stop
-        if length != _UNDEFINED:
-            break
-    raise _OddError
+        if stop > _MOST_BYTES or len(window.move(pos, max(stop, _NEXT_BYTES))) < stop:
+            raise _OddError
+        return 0, stop
+    data, count = window.data, _NEXT_BYTES
+    while (stop := _end_of_undefined(data, pos, form, head, has_items)) > len(data):
+        count *= 4
+        if count > _MOST_BYTES:
+            raise _OddError
+        data, pos = window.move(pos, count), 0
+    return pos, stop
 
 
 def _end_of_undefined(data: bytes, pos: int, form: _Form, head: int, has_items: bool) -> int:
     """Return where the sequence at a place ends, a place behind the data if it does not end in them."""
-    if not has_items or (form.implicit and not _is_sequence(form.tag(form.item(data, pos)[0]), data, pos, form)):
+    if not has_items or (
+        form.implicit and not _is_sequence(form.tag(form.item(data, pos)[0]), data, pos, form)
+    ):
         raise _OddError
     try:
         return _end_of_sequence(data, pos + head, form, 0)
@@ -289,7 +299,7 @@ def _end_of_element(data: bytes, pos: int, form: _Form, depth: int) -> int:
         elif vr not in _SHORT:
             raise _OddError
     if length != _UNDEFINED:
-        return pos + head + length
+        return int(pos + head + length)
     if not has_items:
         raise _OddError
     return _end_of_sequence(data, pos + head, form, depth + 1)

@@ -48,7 +48,9 @@ def _binary(code: str) -> Callable[[bytes, str], Any]:
 
     def numbers(raw: bytes, order: str) -> Any:
         count = len(raw) // size
-        return _one_or_more(list(struct.unpack(f"{order}{count}{code}", raw))) if count * size == len(raw) else UNUSUAL
+        if count * size != len(raw):
+            return UNUSUAL
+        return _one_or_more(list(struct.unpack(f"{order}{count}{code}", raw)))
 
     return numbers
 
@@ -64,7 +66,7 @@ _DECODERS: dict[str, Callable[[bytes, str], Any]] = {
 
 
 def decoded(vr: str, raw: bytes, order: str) -> Any:
-    """Return the value of one element: a number or text, or a list of them.
+    r"""Return the value of one element: a number or text, or a list of them.
 
     Parameters
     ----------
@@ -82,8 +84,12 @@ def decoded(vr: str, raw: bytes, order: str) -> Any:
 
     Examples
     --------
-    >>> decoded("DS", b"0.5\\\\ 1e1", "<"), decoded("US", b"\\x00\\x02", ">"), decoded("CS", b"MR  ", "<")
+    >>> decoded("DS", b"0.5\\ 1e1", "<"), decoded("US", b"\x00\x02", ">"), decoded("CS", b"MR  ", "<")
     ([0.5, 10.0], 2, 'MR')
     """
     decoder = _DECODERS.get(vr)
-    return UNUSUAL if decoder is None or not raw else decoder(raw, order)
+    if decoder is None:
+        return UNUSUAL
+    if not raw:
+        return "" if vr in _TEXT_VRS else None
+    return decoder(raw, order)
