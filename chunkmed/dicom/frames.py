@@ -8,6 +8,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from chunkmed.dicom.headers import Frame, Header
+from chunkmed.dicom.quick import recalled
 from chunkmed.dicom.quirks import stand_ins
 from chunkmed.dicom.tags import KEYS, number, numbers, raw_value, text, value
 
@@ -115,21 +116,29 @@ def _frame(
     extra: dict[str, float],
     position: tuple[float, ...] | None = None,
 ) -> Frame:
-    slope = value(dataset, "RescaleSlope", float)
-    if slope is None:
-        slope = value(dataset, "DoseGridScaling", float)
     return Frame(
         file=header,
         index=index,
         position=position or _sized(value(dataset, "ImagePositionPatient", numbers), 3),
-        orientation=_sized(value(dataset, "ImageOrientationPatient", numbers), 6),
-        spacing=_sized(value(dataset, "PixelSpacing", numbers), 2),
-        thickness_mm=value(dataset, "SliceThickness", number),
-        between_mm=value(dataset, "SpacingBetweenSlices", number),
-        slope=1.0 if slope is None else slope,
-        intercept=value(dataset, "RescaleIntercept", float) or 0.0,
+        **_shared(dataset),
         keys=_keys(dataset) | extra,
     )
+
+
+@recalled
+def _shared(dataset: Any) -> dict[str, Any]:
+    """Return what the slices of a stack mostly share."""
+    slope = value(dataset, "RescaleSlope", float)
+    if slope is None:
+        slope = value(dataset, "DoseGridScaling", float)
+    return {
+        "orientation": _sized(value(dataset, "ImageOrientationPatient", numbers), 6),
+        "spacing": _sized(value(dataset, "PixelSpacing", numbers), 2),
+        "thickness_mm": value(dataset, "SliceThickness", number),
+        "between_mm": value(dataset, "SpacingBetweenSlices", number),
+        "slope": 1.0 if slope is None else slope,
+        "intercept": value(dataset, "RescaleIntercept", float) or 0.0,
+    }
 
 
 def _sized(values: tuple[float, ...] | None, size: int) -> tuple[float, ...] | None:
