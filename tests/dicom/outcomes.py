@@ -5,7 +5,7 @@ the reader. Where a row gives no shape, REFERENCE.json does, and with it spacing
 positions, range and hash of the values.
 
 ============  ==============================================================================
-refused       kind of the SourceError that a strict ``convert`` raises
+refused       kind of the SourceError that a strict ``convert`` raises (regular expression)
 words         regular expression that its message must match
 options       with these ``convert`` accepts it; empty where nothing makes it readable
 skipped       regular expression: the file is no image, and is named with a reason in such words
@@ -53,7 +53,11 @@ class Outcome:
     """Whether the input says where the voxels lie."""
     uniform: bool = True
     assumed: str = ""
-    """Regular expression: one of the stored assumptions says so."""
+    """Regular expression: the stored assumptions or attributes say so."""
+    key_values: tuple[float, ...] = ()
+    """Values of the time key: kept as a list in the attributes."""
+    distinct: int = 0
+    """Length of the list of different slopes in the attributes."""
     padding: float | None = None
     invalid: float = 0.0
     """Share of the voxels that are padding."""
@@ -104,7 +108,12 @@ IMAGES = (
         assumed="NumberOfTemporalPositions = 10",
         time_ms=tuple(5000.0 * t for t in range(10)),
     ),
-    Outcome("mr_dce_siemens_4d", time_key="Acquisition(Number|Time)", time_ms=(0.0, 2987.5, 5975.0)),
+    Outcome(
+        "mr_dce_siemens_4d",
+        time_key="AcquisitionNumber",
+        time_ms=(0.0, 2987.5, 5975.0),
+        key_values=(1.0, 2.0, 3.0),
+    ),
     Outcome("mr_oblique_tra"),
     Outcome("mr_coronal"),
     Outcome("mr_hitachi_signed12"),
@@ -112,6 +121,9 @@ IMAGES = (
     Outcome(
         "pet_ac_ge_perslice_slope_jpegls",
         dtype="float32",
+        distinct=135,
+        # Steps of 3.27 and 3.29 mm are uniform; that they differ is recorded.
+        assumed=r"(?i)devia|uneven|3\.27\d* .{0,20}3\.29",
         attrs={"modality": "PT", "units": r"(?i)bq/?ml", "suv_bw_factor": 4.2111e-4},
     ),
     Outcome("enhanced_mr_philips_anatomical", dtype="float32"),
@@ -119,6 +131,7 @@ IMAGES = (
         "enhanced_mr_philips_fmri",
         dtype="float32",
         time_key="TemporalPosition",
+        key_values=(1.0, 2.0, 3.0, 4.0),
         time_ms=(0.0, 3000.0, 6000.0, 9000.0),
     ),
     Outcome(
@@ -179,6 +192,12 @@ def _syntax(ending: str, **rest: Any) -> Outcome:
 
 
 SYNTAXES = (
+    # The folder: lossless copies are duplicates, the lossy ones collide with them; none is picked silently.
+    Outcome(
+        "ct_one_slice_16_transfer_syntaxes",
+        refused="several-series|duplicate-position",
+        words=r"same position|series here",
+    ),
     _syntax(""),
     _syntax("_LittleEndianImplicitTransferSyntax_1.2.840.10008.1.2.dcm"),
     _syntax("_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm"),
