@@ -61,4 +61,4 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk("PHILIPS", 0x20011003, "DiffusionBValue", _philips_b),
 )
 
-PRIVATE_TAGS: tuple[int, ...] = tuple(row.tag for row in QUIRKS)
+PRIVATE_TAGS: tuple[int, ...] = (*(row.tag for row in QUIRKS), 0x0019100A, 0x00291010)
