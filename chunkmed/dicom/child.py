@@ -205,7 +205,7 @@ _POOL = _Pool()
 
 def _after_fork() -> None:
     # The children answer to the parent: two askers would get each other's frames.
-    global _POOL  # noqa: PLW0603
+    global _POOL
     old, _POOL = _POOL, _Pool()
     for child in old.idle:
         child.release()

@@ -86,7 +86,7 @@ def _jpeg(module: Any, stream: bytes, shape: Shape) -> Array:
     return np.asarray(module.jpeg8_decode(stream, colorspace=space, outcolorspace="RGB"))
 
 
-def _jpeg_ls(module: Any, stream: bytes, shape: Shape) -> Array:
+def _jpeg_ls(module: Any, stream: bytes, shape: Shape) -> Array:  # noqa: ARG001
     data, about = module.decode_pixel_data(stream)
     flat = np.frombuffer(data, "u1" if about["bits_per_sample"] <= 8 else "<u2")
     size, count = (about["height"], about["width"]), about["components"]

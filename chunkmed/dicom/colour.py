@@ -13,7 +13,7 @@ from chunkmed.dicom.values import stored_dtype
 __all__ = ["colour_frame", "to_rgb"]
 
 Array = npt.NDArray[Any]
-#: Red, green, blue from luminance and the two chrominances (ITU-R BT.601, full range; DICOM PS3.3 C.7.6.3.1.2).
+#: Red, green, blue from luminance and the two chrominances (DICOM PS3.3 C.7.6.3.1.2).
 _FROM_YBR = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]])
 
 

@@ -132,7 +132,9 @@ def _decoded(descriptor: int, path: str, offset: int, layout: Layout, frame: int
         array = decode_frame(codec, stream, shape)
     except (DecodeError, DamagedError) as error:
         why = f"{codec.name} data, frame {frame}: {error}"
-        raise _refuse(path, "undecodable", "the pixels cannot be decoded", why, "the file is damaged") from None
+        raise _refuse(
+            path, "undecodable", "the pixels cannot be decoded", why, "the file is damaged"
+        ) from None
     array = array.astype(stored_dtype(layout), copy=False)
     return to_rgb(array, layout) if ybr and not codec.rgb else array
 

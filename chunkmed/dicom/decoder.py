@@ -67,7 +67,7 @@ def serve(codecs: Any, descriptor: int) -> None:
             limit(height * width * samples * bits // 8, len(view))
             shape = codecs.Shape(height, width, samples, bits, bool(signed), bool(ybr))
             answer = _put(view, place, room, codecs.decode(rows[number], view[:length], shape))
-        except BaseException as error:  # noqa: BLE001 - a codec's panic is not an Exception
+        except BaseException as error:
             why = str(error) if isinstance(error, ValueError) else ""
             text = f"{type(error).__name__}{': ' if why else ''}{why}"
             answer = ANSWER.pack(0, b"", text.encode("ascii", "replace")[:128])

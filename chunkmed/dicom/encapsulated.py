@@ -10,7 +10,7 @@ __all__ = ["DamagedError", "compressed_frame"]
 
 Fragment = tuple[int, int]
 Read = Callable[[int, int], bytes]
-_ITEM, _END = 0xE000FFFE, 0xE0DDFFFE
+_ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
 _HEAD = struct.Struct("<HHI")
 #: A JPEG or JPEG-LS stream, a JPEG 2000 codestream.
 _STARTS = (b"\xff\xd8", b"\xff\x4f")
@@ -22,7 +22,9 @@ class DamagedError(Exception):
     """The encapsulation is broken; the message says how."""
 
 
-def compressed_frame(descriptor: int, identity: tuple[str, int, int], offset: int, count: int, frame: int) -> bytes:
+def compressed_frame(
+    descriptor: int, identity: tuple[str, int, int], offset: int, count: int, frame: int
+) -> bytes:
     """Return the compressed stream of one frame.
 
     Parameters

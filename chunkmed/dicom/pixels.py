@@ -50,7 +50,7 @@ class Pixels:
         return content_hash(*parts, *extra)
 
     def read(self, box: Box, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Return the rescaled values (t, z, y, x), for colours (t, z, y, x, c), of a box; see ``Stack.read``."""
+        """Return the rescaled values (t, z, y, x[, c]) of a box; see ``Stack.read``."""
         (t0, t1), (z0, z1), rows, columns = box[:4]
         c0, c1 = box[4] if len(box) > 4 else (0, self.channels)
         shape: tuple[int, ...] = (t1 - t0, z1 - z0, rows[1] - rows[0], columns[1] - columns[0])

@@ -111,7 +111,9 @@ class Stack:
         if self.problem is not None:
             raise self.problem
         spans = [(int(start), int(stop)) for start, stop in box]
-        if len(spans) != self.ndim or not all(0 <= a <= b <= n for (a, b), n in zip(spans, self.shape, strict=True)):
+        if len(spans) != self.ndim or not all(
+            0 <= a <= b <= n for (a, b), n in zip(spans, self.shape, strict=True)
+        ):
             raise InputError(f"the box {spans} leaves the image", kind="bad-box", why=f"shape {self.shape}")
         try:
             return self.pixels.read(spans, self.dtype)

@@ -146,8 +146,6 @@ def test_two_extra_axes_make_a_stack_for_each_echo(data, reference):
     [
         ("ct_ge_missing_slice", "missing-slices", "10 mm between IM-0001-0009-0001.dcm"),
         ("ct_head_ge_variable_tilt", "uneven-spacing", "1.081 mm between 14.dcm"),
-        ("mr_fmri_siemens_mosaic", "unsupported-object", "mosaic"),
-        ("rgb_j2k_secondary_capture", "unsupported-object", "RGB"),
         ("enhanced_mr_emri_small_syntaxes", "ambiguous-frames", "10 frames"),
     ],
 )
