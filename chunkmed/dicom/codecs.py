@@ -105,7 +105,7 @@ def _jpeg_2000(module: Any, stream: bytes, shape: Shape) -> Array:
     # The header and the stream disagree on the sign: the bits are right, the header decides.
     spare = out.itemsize * 8 - about["precision"]
     bits = out.view(f"{'i' if shape.signed else 'u'}{out.itemsize}")
-    return np.right_shift(np.left_shift(bits, spare), spare)
+    return np.asarray(np.right_shift(np.left_shift(bits, spare), spare))
 
 
 _ROWS = (

@@ -37,4 +37,4 @@ def to_rgb(ybr: Array, layout: Layout) -> Array:
     """Return YBR_FULL values as RGB, rounded and clipped."""
     top = 2**layout.bits_stored - 1
     centred = ybr - np.array([0.0, (top + 1) / 2, (top + 1) / 2])
-    return np.clip(np.rint(centred @ _FROM_YBR.T), 0, top).astype(ybr.dtype)
+    return np.asarray(np.clip(np.rint(centred @ _FROM_YBR.T), 0, top).astype(ybr.dtype))
