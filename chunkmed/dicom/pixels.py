@@ -37,6 +37,12 @@ class Pixels:
     rescale: npt.NDArray[np.float64]
     """Slope and intercept: (t, z, 2), or (1, 1, 2) when they are the same everywhere."""
 
+    @property
+    def channels(self) -> int:
+        """Colours of a voxel, the last axis of what is read; 0 where there is no such axis."""
+        samples = self.layouts[0].samples
+        return samples if samples > 1 else 0
+
     def token(self, *extra: object) -> str:
         """Return a text that changes with the files, their sizes and times, and the frames taken."""
         # Absolute paths: the same names in another folder are other images.
@@ -44,15 +50,19 @@ class Pixels:
         return content_hash(*parts, *extra)
 
     def read(self, box: Box, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Return the rescaled values (t, z, y, x) of a box; see ``Stack.read``."""
-        (t0, t1), (z0, z1), rows, columns = box
-        shape = (t1 - t0, z1 - z0, rows[1] - rows[0], columns[1] - columns[0])
+        """Return the rescaled values (t, z, y, x[, c]) of a box; see ``Stack.read``."""
+        (t0, t1), (z0, z1), rows, columns = box[:4]
+        c0, c1 = box[4] if len(box) > 4 else (0, self.channels)
+        shape: tuple[int, ...] = (t1 - t0, z1 - z0, rows[1] - rows[0], columns[1] - columns[0])
+        if self.channels:
+            shape = (*shape, c1 - c0)
         out = np.empty(shape, dtype)
         if out.size == 0:
             return out
         for t in range(t0, t1):
             for z in range(z0, z1):
-                out[t - t0, z - z0] = self._plane(t, z, rows, columns, dtype)
+                plane = self._plane(t, z, rows, columns, dtype)
+                out[t - t0, z - z0] = plane[..., c0:c1] if self.channels else plane
         return out
 
     def _plane(

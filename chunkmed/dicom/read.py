@@ -225,7 +225,10 @@ def _check_size(layout: Layout, length: int, left: int) -> None:
         return
     if length == UNDEFINED_LENGTH:
         raise NotAnImageError("damaged: uncompressed pixel data of undefined length")
-    needed = (layout.rows * layout.columns * layout.samples * layout.bits_allocated * layout.frames + 7) // 8
+    needed = (
+        layout.file_rows * layout.file_columns * layout.samples * layout.bits_allocated * layout.file_frames
+        + 7
+    ) // 8
     if "422" in layout.photometric:
         needed = needed * 2 // 3
     there = min(left, length)

@@ -229,5 +229,7 @@ def _warnings(frames: Sequence[Frame], padding_note: str) -> Iterator[str]:
     for syntax in sorted({f.file.layout.transfer_syntax for f in frames if f.file.layout.compressed}):
         if missing := missing_decoder(syntax):
             yield missing
+    if any(frame.file.layout.photometric == "PALETTE COLOR" for frame in frames):
+        yield "PALETTE COLOR: the values are numbers of colours, not intensities"
     if any("imager_pixel_spacing_mm" in frame.file.technical for frame in frames):
         yield "a projection image: ImagerPixelSpacing is the size at the detector, not in the patient"

@@ -62,14 +62,19 @@ class Stack:
     """``localizer``, and what tells this stack apart from others of its series (``EchoTime 9.84``)."""
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Sizes of t, z, y, x."""
-        return self.grid.shape
+    def channels(self) -> int:
+        """Colours of a voxel; 0 where there is no such axis."""
+        return self.pixels.channels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of t, z, y, x, and of c for colours."""
+        return (*self.grid.shape, self.channels) if self.channels else self.grid.shape
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions, 4."""
-        return 4
+        """Number of dimensions: 4, with colours 5."""
+        return len(self.shape)
 
     @property
     def localizer(self) -> bool:
@@ -106,7 +111,9 @@ class Stack:
         if self.problem is not None:
             raise self.problem
         spans = [(int(start), int(stop)) for start, stop in box]
-        if len(spans) != 4 or not all(0 <= a <= b <= n for (a, b), n in zip(spans, self.shape, strict=True)):
+        if len(spans) != self.ndim or not all(
+            0 <= a <= b <= n for (a, b), n in zip(spans, self.shape, strict=True)
+        ):
             raise InputError(f"the box {spans} leaves the image", kind="bad-box", why=f"shape {self.shape}")
         try:
             return self.pixels.read(spans, self.dtype)
