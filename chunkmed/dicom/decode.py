@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +19,26 @@ from chunkmed.dicom.colour import colour_frame, to_rgb
 from chunkmed.dicom.encapsulated import DamagedError, compressed_frame
 from chunkmed.dicom.headers import Layout
 from chunkmed.dicom.mosaic import in_file
-from chunkmed.dicom.values import clean_bits, stored_dtype
+from chunkmed.dicom.plain import is_plain, read_plain
+from chunkmed.dicom.values import clean_bits, rescaled, stored_dtype
 from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
 
-__all__ = ["missing_decoder", "read_frame"]
+__all__ = ["Seen", "missing_decoder", "read_frame"]
 
 Array = npt.NDArray[Any]
 Span = tuple[int, int]
 Place = tuple[int, Span, Span]
+
+
+class Seen(NamedTuple):
+    """A file as the scan saw it; another one is refused."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    offset: int
+    """Start of the pixel data in bytes."""
 
 
 def missing_decoder(syntax: str) -> str | None:
@@ -38,36 +51,51 @@ def missing_decoder(syntax: str) -> str | None:
     return f'{codec.name} needs {codec.package}: pip install "{codec.package}"'
 
 
-def read_frame(path: str, size: int, mtime_ns: int, offset: int, layout: Layout, place: Place) -> Array:
-    """Return the stored values (y, x) of a part of one frame, cleaned to BitsStored.
+def read_frame(seen: Seen, layout: Layout, place: Place, rescale: tuple[float, float], out: Array) -> None:
+    """Fill an array with the rescaled values of a part of one frame.
 
     Parameters
     ----------
-    path : str
-        The file.
-    size, mtime_ns : int
-        What the scan saw: a changed file is refused.
-    offset : int
-        Start of the pixel data in bytes.
+    seen : Seen
+        The file, as the scan saw it.
     layout : Layout
         How the values lie.
     place : tuple
         Frame number, then (start, stop) of rows and of columns.
+    rescale : (slope, intercept)
+        What makes output values of stored ones.
+    out : ndarray, shape (y, x) or (y, x, c)
+        C-contiguous; its dtype is that of the stack.
 
     Raises
     ------
     SourceError
-        ``file-vanished``, ``file-changed``, ``truncated-file``, ``missing-decoder``, ``undecodable``.
+        ``file-vanished``, ``file-changed``, ``truncated-file``, ``missing-decoder``, ``undecodable``,
+        ``value-overflow``.
     """
+    with _opened(seen) as descriptor:
+        if is_plain(layout, out.dtype, rescale, place[2]):
+            frame, (y0, _), _ = place
+            start = seen.offset + frame * layout.frame_bytes + y0 * layout.columns * out.itemsize
+            if not read_plain(descriptor, start, layout, rescale, out):
+                raise _refuse(seen.path, "truncated-file", "a file ends within its pixel data")
+        else:
+            stored = _read_open(descriptor, seen.path, seen.offset, layout, place)
+            out[:] = rescaled(stored, *rescale, out.dtype)
+
+
+@contextmanager
+def _opened(seen: Seen) -> Iterator[int]:
+    path = seen.path
     try:
         descriptor = open_regular(path)
     except OSError as error:
         raise _refuse(path, "file-vanished", "a file cannot be opened", error.strerror or "") from error
     try:
         about = os.fstat(descriptor)
-        if (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
+        if (about.st_size, about.st_mtime_ns) != (seen.size, seen.mtime_ns):
             raise _refuse(path, "file-changed", "a file changed since the scan", fix="scan again")
-        return _read_open(descriptor, path, offset, layout, place)
+        yield descriptor
     except OSError as error:
         raise _refuse(path, "unreadable", "a file cannot be read", error.strerror or "") from error
     finally:
