@@ -35,6 +35,8 @@ class StackReader:
         self.stack = stack
         self.shape, self.dtype, self.token = stack.shape, np.dtype(stack.dtype), stack.token
         self.chunks = (1, 1, *stack.shape[2:])
+        #: What is read at once: rows of uncompressed frames, else all of a frame.
+        self.granule = (1, 1, *stack.granule)
 
     def read(self, box: Box) -> Array:
         """Decode the frames of a box."""

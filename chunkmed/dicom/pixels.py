@@ -44,6 +44,11 @@ class Pixels:
         samples = self.layouts[0].samples
         return samples if samples > 1 else 0
 
+    @property
+    def needs_whole_frames(self) -> bool:
+        """Whether a part of a frame takes decoding all of it."""
+        return any(layout.compressed or layout.deflated or layout.samples > 1 for layout in self.layouts)
+
     def turned(self) -> Pixels:
         """Return the same frames with time points as slices and slices as time points."""
         return replace(self, places=self.places.swapaxes(0, 1), rescale=self.rescale.swapaxes(0, 1))

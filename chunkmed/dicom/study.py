@@ -77,6 +77,12 @@ class Stack:
         return (*self.grid.shape, self.channels) if self.channels else self.grid.shape
 
     @property
+    def granule(self) -> tuple[int, ...]:
+        """Sizes of y, x (and c) that are read at once, whatever part of them is asked for."""
+        rows = self.shape[2] if self.pixels.needs_whole_frames else 1
+        return rows, *self.shape[3:]
+
+    @property
     def ndim(self) -> int:
         """Number of dimensions: 4, with colours 5."""
         return len(self.shape)
