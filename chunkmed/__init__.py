@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chunkmed.graph.checkpoint import checkpoint
     from chunkmed.images import convert, imread, open, open_labels, save, volread  # noqa: A004
     from chunkmed.measures import measure
+    from chunkmed.pet import suv
     from chunkmed.tracking import follow, label_at
 
 __version__ = "0.1.0"
@@ -47,6 +48,7 @@ _PUBLIC = {
     "open_labels": "chunkmed.images:open_labels",
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
+    "suv": "chunkmed.pet:suv",
     "volread": "chunkmed.images:volread",
 }
 
@@ -68,6 +70,7 @@ __all__ = [
     "open_labels",
     "save",
     "scan",
+    "suv",
     "volread",
 ]
 

@@ -11,6 +11,7 @@ import xarray as xr
 from chunkmed.coords import SPACE, grid_of, has_grid, spacing_of, time_dim_of
 from chunkmed.errors import PlanError
 from chunkmed.grid import Grid, mean_step
+from chunkmed.padding import valid_of
 from chunkmed.units import format_bytes
 
 __all__ = ["ChunkmedAccessor", "Metadata"]
@@ -76,12 +77,12 @@ class ChunkmedAccessor:
 
     @property
     def valid(self) -> xr.DataArray:
-        """Mask of the voxels that are not padding (bool, lazy)."""
-        padding = self._image.attrs.get("padding_value")
-        if padding is None:
-            return xr.ones_like(self._image, dtype=bool)
-        valid: xr.DataArray = self._image != padding
-        return valid
+        """Mask of the voxels that hold a measured value (bool, lazy).
+
+        False where the value is ``padding_value``, lies between it and ``padding_limit``, or is NaN;
+        True everywhere else.
+        """
+        return valid_of(self._image)
 
 
 @xr.register_dataarray_accessor("meta")

@@ -10,7 +10,7 @@ An image is a DataArray with dims (t, z, y, x) or any subset. Its coordinates ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from chunkmed.errors import InputError
 from chunkmed.grid import Grid, Matrix
 
 __all__ = [
+    "CHANNEL",
     "SPACE",
     "attach",
     "canonical",
@@ -28,11 +29,14 @@ __all__ = [
     "coordinates",
     "grid_of",
     "has_grid",
+    "is_channel",
     "spacing_of",
     "time_dim_of",
 ]
 
 SPACE = ("z", "y", "x")
+#: The last dim of colour images.
+CHANNEL = "c"
 _NOT_TIME_UNITS = {"b": "s/mm2", "echo": "ms"}
 
 
@@ -80,15 +84,17 @@ def attach(
     attrs: Mapping[str, Any] | None = None,
     trigger_time_ms: Sequence[Sequence[float]] | None = None,
 ) -> xr.DataArray:
-    """Return ``data`` (4D) as an image on ``grid``."""
+    """Return ``data`` (t, z, y, x) or (t, z, y, x, c) as an image on ``grid``."""
     coords = coordinates(grid, trigger_time_ms)
-    return xr.DataArray(data, dims=grid.dims, coords=coords, name=name, attrs=dict(attrs or {}))
+    dims = grid.dims if data.ndim == len(grid.dims) else (*grid.dims, CHANNEL)
+    return xr.DataArray(data, dims=dims, coords=coords, name=name, attrs=dict(attrs or {}))
 
 
 def canonical(image: xr.DataArray) -> xr.DataArray:
-    """Return the image with its dims in the order time, z, y, x."""
-    others = [dim for dim in image.dims if dim not in SPACE]
-    order = [*others, *(axis for axis in SPACE if axis in image.dims)]
+    """Return the image with its dims in the order time, z, y, x, channels."""
+    channel = [dim for dim in image.dims if is_channel(image, dim)]
+    others = [dim for dim in image.dims if dim not in (*SPACE, *channel)]
+    order = [*others, *(axis for axis in SPACE if axis in image.dims), *channel]
     return image if list(image.dims) == order else image.transpose(*order)
 
 
@@ -98,9 +104,14 @@ def has_grid(image: xr.DataArray) -> bool:
 
 
 def time_dim_of(image: xr.DataArray) -> str | None:
-    """Return the name of the dimension that is not z, y or x, if there is one."""
-    others = [str(dim) for dim in image.dims if dim not in SPACE]
+    """Return the name of the dimension that is not z, y or x nor the last one, of channels."""
+    others = [str(dim) for dim in image.dims if dim not in SPACE and not is_channel(image, dim)]
     return others[0] if others else None
+
+
+def is_channel(image: xr.DataArray, dim: Hashable) -> bool:
+    """Whether a dim holds the channels of a colour image: ``c``, and the last one."""
+    return dim == CHANNEL and image.dims[-1] == CHANNEL
 
 
 def grid_of(image: xr.DataArray) -> Grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from chunkmed.graph.nodes import Crop, Node, Opaque, Stencil
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.plan import Plan
 from chunkmed.graph.program import Program
+from chunkmed.graph.totals import Total
 from chunkmed.units import format_bytes
 
 __all__ = ["Explanation", "Pass", "explain", "passes_of"]
@@ -19,6 +21,7 @@ __all__ = ["Explanation", "Pass", "explain", "passes_of"]
 _WHY = {
     "checkpoint": "kept, as cm.checkpoint says",
     "halo": "kept, for its halos would cost more than writing and reading it",
+    "numbers": "counted, for what follows needs numbers of all of it",
     "memory": "kept, for all at once does not fit the budget",
 }
 
@@ -115,18 +118,15 @@ def explain(image: Any) -> Explanation:
     (4, 4)
     """
     node = lift(image).node
-    opaque = tuple(item.label for item in walk([node]) if isinstance(item, Opaque))
+    opaque = tuple(dict.fromkeys(_opaque(node)))
     written = math.prod(node.shape) * node.dtype.itemsize
     return Explanation(tuple(passes_of(make_program([node]), written)), _halo(node), opaque)
 
 
 def passes_of(program: Program, written_bytes: int) -> list[Pass]:
     """Return the passes of a program; the last writes so many bytes."""
-    out = []
-    for spill in program.spills:
-        size = math.prod(spill.node.shape) * spill.node.dtype.itemsize
-        out.append(_pass((spill.made_of,), spill.plan, size, _WHY[spill.why]))
-    return [*out, _pass(program.nodes, program.plan, written_bytes)]
+    early = [_pass((each.made_of,), each.plan, each.written_bytes, _WHY[each.why]) for each in program.early]
+    return [*early, _pass(program.nodes, program.plan, written_bytes)]
 
 
 def _pass(nodes: tuple[Node, ...], plan: Plan, written_bytes: int, why: str = "") -> Pass:
@@ -134,6 +134,15 @@ def _pass(nodes: tuple[Node, ...], plan: Plan, written_bytes: int, why: str = ""
     halos = [_halo(node) for node in nodes if len(node.shape) == len(plan.shape)]
     halo = tuple(max(axis) for axis in zip(*halos, strict=True))
     return Pass(steps, plan, halo, written_bytes, why)
+
+
+def _opaque(node: Node) -> Iterator[str]:
+    """Yield what dask evaluates, below numbers too."""
+    for item in walk([node]):
+        if isinstance(item, Total):
+            yield from _opaque(item.parent)
+        elif isinstance(item, Opaque):
+            yield item.label
 
 
 def _halo(node: Node) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import dicom, provenance, store
-from chunkmed.coords import SPACE, attach, check_grid, grid_of
+from chunkmed.coords import CHANNEL, SPACE, attach, check_grid, grid_of, is_channel
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.lift import lift
@@ -35,6 +35,8 @@ class StackReader:
         self.stack = stack
         self.shape, self.dtype, self.token = stack.shape, np.dtype(stack.dtype), stack.token
         self.chunks = (1, 1, *stack.shape[2:])
+        #: What is read at once: rows of uncompressed frames, else all of a frame.
+        self.granule = (1, 1, *stack.granule)
 
     def read(self, box: Box) -> Array:
         """Decode the frames of a box."""
@@ -46,6 +48,9 @@ def convert(
     store_path: PathLike,
     *,
     series: str | int | None = None,
+    allow_missing: bool = False,
+    allow_irregular: bool = False,
+    frames: str | None = None,
     overwrite: bool = False,
     pyramid: bool = True,
 ) -> xr.DataArray:
@@ -59,6 +64,13 @@ def convert(
         Where the store goes (``heart.zarr``).
     series : str or int, optional
         Which series, where there are several: a selector of ``print(chunkmed.scan(source))``.
+    allow_missing : bool, default False
+        Accept a series in which slices are missing. Positions stay what they are; where slices are
+        missing stands among the assumptions.
+    allow_irregular : bool, default False
+        Accept slices at uneven distances, or beside the line of the others; likewise.
+    frames : {"t", "z"}, optional
+        What the frames of a file are that says nothing about them: time points or slices.
     overwrite : bool, default False
         Replace an existing store, its label images included; what chunkmed did not write never.
     pyramid : bool, default True
@@ -76,7 +88,7 @@ def convert(
     StoreError
         If the store exists already or cannot be written.
     """
-    stack = _stack(source, series)
+    stack = _stack(source, series, allow_missing, allow_irregular, frames)
     target = _resolved(store_path)
     for text in stack.warnings:
         warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
@@ -109,12 +121,19 @@ def _write_stack(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: boo
     )
 
 
-def _stack(source: Any, series: str | int | None) -> dicom.Stack:
+def _stack(
+    source: Any,
+    series: str | int | None,
+    allow_missing: bool = False,
+    allow_irregular: bool = False,
+    frames: str | None = None,
+) -> dicom.Stack:
     if isinstance(source, dicom.Stack):
         stack = source
     else:
         study = source if isinstance(source, dicom.Study) else dicom.scan(source)
         stack = study.select(series)
+    stack = stack.accepting(allow_missing=allow_missing, allow_irregular=allow_irregular, frames=frames)
     if stack.problem is not None:
         raise stack.problem
     return stack
@@ -126,6 +145,9 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
     label: str | None = None,
     level: int = 0,
     series: str | int | None = None,
+    allow_missing: bool = False,
+    allow_irregular: bool = False,
+    frames: str | None = None,
 ) -> xr.DataArray:
     """Open a store, or a DICOM folder or file without converting it; nothing is read yet.
 
@@ -139,6 +161,8 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         Resolution: 0 is the full one, -1 the coarsest that the store has.
     series : str or int, optional
         Which DICOM series, where there are several.
+    allow_missing, allow_irregular, frames
+        What is accepted of DICOM, as in :func:`convert`.
 
     Returns
     -------
@@ -149,7 +173,7 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         return _open_store(target, label, level)
     if label is not None or level:
         raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
-    stack = _stack(path, series)
+    stack = _stack(path, series, allow_missing, allow_irregular, frames)
     # Frames are decoded whole: blocks are slabs of them.
     chunks = regular_chunks(stack.shape, (1, _SLAB, *stack.shape[2:]))
     data = view(Source(StackReader(stack)), chunks)
@@ -161,7 +185,8 @@ def _open_store(path: Path, label: str | None, level: int) -> xr.DataArray:
     data = view(Source(found.array))
     image = xr.DataArray(data, dims=found.dims, coords=found.coords, name=label or "image")
     image.attrs.update(found.attributes)
-    return image
+    # OME-Zarr has channels before space; images have them last, as every colour image in Python.
+    return image.transpose(..., CHANNEL) if CHANNEL in image.dims else image
 
 
 def save(
@@ -270,14 +295,15 @@ def _check_positions(grid: Grid) -> None:
 
 
 def _four_dims(image: xr.DataArray) -> xr.DataArray:
-    """Return the image with all four dims; dims that were taken at an index come back."""
+    """Return the image with all four dims (and channels); dims that were taken at an index come back."""
     grid = grid_of(image)
     missing = [dim for dim in grid.dims if dim not in image.dims]
     for dim in missing:
         if dim not in image.coords:
             image = image.assign_coords({dim: 0.0})
     # By name: an image that was transposed is stored in the order that the dims of a store have.
-    return image.expand_dims(missing).transpose(*grid.dims)
+    channel = [dim for dim in image.dims if is_channel(image, dim)]
+    return image.expand_dims(missing).transpose(*grid.dims, *channel)
 
 
 def _check_label(image: xr.DataArray, target: Path) -> None:

@@ -15,6 +15,7 @@ from chunkmed.graph.box import Box
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
+from chunkmed.padding import counted
 
 __all__ = ["histogram", "otsu"]
 
@@ -72,8 +73,9 @@ def histogram(
     low: float | None = None,
     high: float | None = None,
     where: xr.DataArray | None = None,
+    padding: str = "exclude",
 ) -> tuple[Array, Array]:
-    """Count the values of a whole image.
+    """Count the values of a whole image; NaN is never counted.
 
     Parameters
     ----------
@@ -85,6 +87,8 @@ def histogram(
         Range; by default that of the values. Values outside are not counted.
     where : xarray.DataArray, optional
         Mask of the voxels to count, of the same shape.
+    padding : {"exclude", "include"}, optional
+        Whether voxels outside the scanner's field of view (``image.cm.valid``) are counted.
 
     Returns
     -------
@@ -98,11 +102,11 @@ def histogram(
     >>> counts.tolist(), edges.tolist()
     ([2, 0, 1], [0.5, 1.5, 2.5, 3.5])
     """
-    nodes = _nodes(image, where)
+    nodes = _nodes(image, where, padding)
     if low is None or high is None:
         found = [part for part in _results(nodes, _Range(), "range of values") if part is not None]
         if not found:
-            raise InputError("there are no values to count", kind="no-values", why="the mask is empty")
+            raise InputError("there are no values to count", kind="no-values", why="nothing is left to count")
         low = min(part[0] for part in found) if low is None else low
         high = max(part[1] for part in found) if high is None else high
     if low > high:
@@ -125,7 +129,7 @@ def histogram(
     return counts, edges
 
 
-def otsu(image: xr.DataArray, where: xr.DataArray | None = None) -> float:
+def otsu(image: xr.DataArray, where: xr.DataArray | None = None, *, padding: str = "exclude") -> float:
     """Return the threshold that best separates two classes of values.
 
     Source: N. Otsu, IEEE Trans. Sys. Man. Cyber. 9 (1979) 62-66.
@@ -136,13 +140,15 @@ def otsu(image: xr.DataArray, where: xr.DataArray | None = None) -> float:
         Any dims; one threshold for all of it.
     where : xarray.DataArray, optional
         Mask of the voxels to look at.
+    padding : {"exclude", "include"}, optional
+        Whether voxels outside the scanner's field of view (``image.cm.valid``) are looked at.
 
     Returns
     -------
     float
         Values above belong to the brighter class.
     """
-    counts, edges = histogram(image, where=where)
+    counts, edges = histogram(image, where=where, padding=padding)
     centers = (edges[:-1] + edges[1:]) / 2
     weight = np.cumsum(counts).astype(np.float64)
     moment = np.cumsum(counts * centers)
@@ -155,12 +161,14 @@ def otsu(image: xr.DataArray, where: xr.DataArray | None = None) -> float:
     return float((centers[best[0]] + centers[best[-1]]) / 2)
 
 
-def _nodes(image: xr.DataArray, where: xr.DataArray | None) -> tuple[Node, ...]:
+def _nodes(image: xr.DataArray, where: xr.DataArray | None, padding: str) -> tuple[Node, ...]:
     node = lift(image).node
-    if where is None:
+    if where is not None:
+        check_grid(image, where, "the mask")
+    chosen = counted(image, where, padding)
+    if chosen is None:
         return (node,)
-    check_grid(image, where, "the mask")
-    mask = where.broadcast_like(image).transpose(*image.dims)
+    mask = chosen.broadcast_like(image).transpose(*image.dims)
     other = lift(mask).node
     if other.shape != node.shape:
         raise InputError("image and mask differ in shape", kind="shape-mismatch")

@@ -51,6 +51,9 @@ def run_job(
     out: str | os.PathLike[str],
     *,
     series: str | None = None,
+    allow_missing: bool = False,
+    allow_irregular: bool = False,
+    frames: str | None = None,
     labels: Mapping[str, str | os.PathLike[str]] | None = None,
     overwrite: bool = False,
 ) -> JobResult:
@@ -68,6 +71,8 @@ def run_job(
         ``assumptions.json``.
     series : str, optional
         Selector of the series, where there are several.
+    allow_missing, allow_irregular, frames
+        What is accepted of DICOM, as in :func:`chunkmed.convert`.
     labels : mapping of step name to path, optional
         Label images that stand in for steps of the recipe.
     overwrite : bool, default False
@@ -87,7 +92,8 @@ def run_job(
     _check_source(Path(source))
     result = JobResult(_made_folder(Path(out)))
     target = result.out / "image.zarr"
-    image = _stored(source, target, series, overwrite)
+    accepted = {"allow_missing": allow_missing, "allow_irregular": allow_irregular, "frames": frames}
+    image = _stored(source, target, series, accepted, overwrite)
     given = {
         step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()
     }
@@ -128,12 +134,14 @@ def _made_folder(out: Path) -> Path:
     return out
 
 
-def _stored(source: Any, target: Path, series: str | None, overwrite: bool) -> xr.DataArray:
+def _stored(
+    source: Any, target: Path, series: str | None, accepted: Mapping[str, Any], overwrite: bool
+) -> xr.DataArray:
     if store.is_store(Path(source)):
         if series is not None:
             raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
         return images.save(images.open(source), target, overwrite=overwrite)
-    return images.convert(source, target, series=series, overwrite=overwrite)
+    return images.convert(source, target, series=series, overwrite=overwrite, **accepted)
 
 
 def _split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:

@@ -17,6 +17,7 @@ from chunkmed.graph.lookup import Remap
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.reduce import Axes, label_statistics
 from chunkmed.kernels.moments import Moments
+from chunkmed.padding import counted
 from chunkmed.provenance import content_hash
 from chunkmed.tracking import voxel_at
 from chunkmed.units import to_voxels
@@ -29,6 +30,7 @@ def threshold(
     above: float | str | None = None,
     below: float | str | None = None,
     where: xr.DataArray | None = None,
+    padding: str = "exclude",
 ) -> xr.DataArray:
     """Return the voxels whose value is above and/or below a level.
 
@@ -40,6 +42,8 @@ def threshold(
         Levels, not included themselves; "otsu" finds one for the whole image (inside ``where``).
     where : xarray.DataArray, optional
         Mask that the result is limited to.
+    padding : {"exclude", "include"}, optional
+        Whether voxels outside the scanner's field of view (``image.cm.valid``) can belong to it.
 
     Returns
     -------
@@ -56,18 +60,19 @@ def threshold(
         raise InputError("a threshold needs a level", kind="no-level", fix="give above= or below=")
     if where is not None:
         check_grid(image, where, "the mask")
-    mask: xr.DataArray | None = where.astype(bool) if where is not None else None
+    chosen = counted(image, where, padding)
+    mask: xr.DataArray | None = chosen.astype(bool) if chosen is not None else None
     for level, compare in ((above, np.greater), (below, np.less)):
         if level is not None:
-            part: Any = compare(image, _level(image, level, where))
+            part: Any = compare(image, _level(image, level, where, padding))
             mask = part if mask is None else mask & part
     assert mask is not None  # noqa: S101 - a level was given
     return mask.transpose(*image.dims)
 
 
-def _level(image: xr.DataArray, level: float | str, where: xr.DataArray | None) -> float:
+def _level(image: xr.DataArray, level: float | str, where: xr.DataArray | None, padding: str) -> float:
     if level == "otsu":
-        return intensity.otsu(image, where)
+        return intensity.otsu(image, where, padding=padding)
     if isinstance(level, str):
         raise InputError(f"{level!r} is not a level", kind="bad-level", fix='give a number or "otsu"')
     return level
@@ -207,7 +212,7 @@ def _chosen(image: xr.DataArray, table: Any) -> xr.DataArray:
     """Return the labels that a table of each time point's objects keeps."""
     image = canonical(image)
     labels = ndimage.label(image)[0] if image.dtype == bool else image
-    lifted = lift(labels)
+    lifted = lift(labels).one_channel()
     grid = Axes(lifted.node.shape, lifted.time_axis, lifted.space_axes)
     found = label_statistics(lifted.node, None, grid, name="sizing objects")
     tables = [table(part.objects, grid) for part in found]

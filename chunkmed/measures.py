@@ -201,7 +201,7 @@ def measure(
     if image is None and (missing := [r.name for r in records if r.needs_values]):
         raise InputError(f"{missing[0]!r} needs an image", kind="no-image", fix="measure(labels, image, ...)")
     labels, image = _on_one_grid(labels, image)
-    lifted = lift(labels)
+    lifted = lift(labels).one_channel()
     axes = Axes(lifted.node.shape, lifted.time_axis, lifted.space_axes)
     grid = grid_of(labels) if has_grid(labels) else None
     about = _Context(grid, axes, tuple(labels.dims[-2:]) == ("y", "x"))

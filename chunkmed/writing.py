@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from chunkmed import provenance, store
-from chunkmed.graph.box import Box
+from chunkmed.graph.box import Box, whole
 from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.evaluate import is_lasting
-from chunkmed.graph.nodes import Array, Node, Source
+from chunkmed.graph.nodes import Array, Crop, Node, Source
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.program import Program
 from chunkmed.graph.shrunk import Shrink, Shrunk
+from chunkmed.graph.standins import Imagined
 from chunkmed.grid import Grid
 
-__all__ = ["write_image"]
+__all__ = ["LevelPass", "planned_passes", "write_image"]
 
 #: Coarser levels of a block, in bytes per byte of the block.
 _COARSER_PER_BYTE = 0.4
@@ -74,11 +75,14 @@ class _WriteBlock:
 
 
 @dataclass(frozen=True)
-class _Pass:
+class LevelPass:
     """One reading of an image: the level it makes, and those that its blocks hold whole."""
 
     program: Program
-    task: _WriteBlock
+    first: int
+    """Number of the finest level it makes."""
+    count: int
+    """How many levels it makes."""
 
 
 def write_image(
@@ -99,7 +103,7 @@ def write_image(
     Parameters
     ----------
     node : Node
-        Shape (t, z, y, x).
+        Shape (t, z, y, x), or (t, z, y, x, c): stored as (t, c, z, y, x), as OME-Zarr wants channels.
     grid : Grid
         Where its voxels lie.
     target : Path
@@ -117,6 +121,8 @@ def write_image(
     pyramid : bool
         Whether coarser levels are written too.
     """
+    if len(node.shape) == 5:
+        node = Crop(node, whole(node.shape), (0, 4, 1, 2, 3))
     dtype = np.dtype(np.uint8) if label and node.dtype == bool else node.dtype
     store.check_attributes({**attributes, **about})
     # Everything that decides the bytes of the node: a write with the same fingerprint resumes.
@@ -125,7 +131,8 @@ def write_image(
     parts = (_lasting_token(node), repr(grid), times, str(dtype), name, attributes, about, pyramid, version)
     fingerprint = provenance.content_hash(*parts)
     levels = store.levels_of(grid, pyramid=pyramid)
-    shrink = Shrink(label or dtype.kind == "b", attributes.get("padding_value"))
+    padding = (attributes.get(name) for name in ("padding_value", "padding_limit"))
+    shrink = Shrink(label or dtype.kind == "b", *padding)
     listing = provenance.step("save", name=name) if label else None
     with store.staged(target, fingerprint, listing=listing, overwrite=overwrite) as staging:
         if staging is None:
@@ -135,6 +142,7 @@ def write_image(
             staging,
             levels,
             dtype,
+            channels=node.shape[1] if len(node.shape) == 5 else 0,
             name=name,
             attributes=attributes,
             about=about,
@@ -142,9 +150,29 @@ def write_image(
             label=label,
         )
         targets = [_Target(i, *pair) for i, pair in enumerate(zip(levels, writers, strict=True))]
+
+        def above(level: int) -> Node:
+            folder = staging.folder / store.array_path(level)
+            return Source(store.open_array(folder, staging.fingerprint))
+
+        shards = [writer.layout.shard for writer in writers]
         # All are planned before the first runs: what does not fit is refused at once.
-        for each in list(_passes(node, targets, shrink, staging)):
-            _run(each, staging)
+        for each in list(_passes(node, dtype, levels, shards, above, shrink)):
+            task = _WriteBlock(tuple(targets[each.first : each.first + each.count]), shrink)
+            _run(each.program, task, staging)
+
+
+def planned_passes(node: Node, grid: Grid, *, pyramid: bool = True) -> list[LevelPass]:
+    """Return the passes that writing an image takes; see :func:`write_image`."""
+    levels = store.levels_of(grid, pyramid=pyramid)
+    shapes = [(*node.shape[:-3], *level.grid.shape[1:]) for level in levels]
+
+    def above(level: int) -> Node:
+        token = provenance.content_hash("level", node.token, level)
+        return Source(Imagined(shapes[level], node.dtype, token, f"read level {level}"))
+
+    shards = [store.layout_of(shape).shard for shape in shapes]
+    return list(_passes(node, node.dtype, levels, shards, above, Shrink(False, None)))
 
 
 def _lasting_token(node: Node) -> str:
@@ -153,45 +181,46 @@ def _lasting_token(node: Node) -> str:
 
 
 def _passes(
-    node: Node, targets: Sequence[_Target], shrink: Shrink, staging: store.Staging
-) -> Iterator[_Pass]:
+    node: Node,
+    dtype: np.dtype[Any],
+    levels: Sequence[store.Level],
+    shards: Sequence[Sequence[int]],
+    above: Callable[[int], Node],
+    shrink: Shrink,
+) -> Iterator[LevelPass]:
     """Yield as few passes as blocks allow: a level that one does not own is made from the last it does."""
     done = 0
-    while done < len(targets):
+    while done < len(levels):
         if done:
-            folder = staging.folder / store.array_path(targets[done - 1].number)
-            above = Source(store.open_array(folder, staging.fingerprint))
-            node = Shrunk(above, targets[done].level.factors, shrink)
-        each = _pass(node, targets[done:], shrink)
-        done += len(each.task.targets)
-        yield each
+            node = Shrunk(above(done - 1), levels[done].factors, shrink)
+        program, count = _pass(node, dtype, levels[done:], shards[done:])
+        yield LevelPass(program, done, count)
+        done += count
 
 
-def _pass(node: Node, targets: Sequence[_Target], shrink: Shrink) -> _Pass:
-    levels = [target.level for target in targets]
-    shards = [target.writer.layout.shard for target in targets]
+def _pass(
+    node: Node, dtype: np.dtype[Any], levels: Sequence[store.Level], shards: Sequence[Sequence[int]]
+) -> tuple[Program, int]:
     units = [store.unit_of(levels, shards, count) for count in range(len(levels) - 1, -1, -1)]
-    itemsize = targets[0].writer.dtype.itemsize
     program = make_program(
         [node],
         unit=units[-1],
         wishes=units[:-1],
-        sink_bytes=_COARSER_PER_BYTE * itemsize if len(targets) > 1 else 0.0,
-        sink_fixed_bytes=encoding_bytes(shards[0], itemsize),
+        sink_bytes=_COARSER_PER_BYTE * dtype.itemsize if len(levels) > 1 else 0.0,
+        sink_fixed_bytes=encoding_bytes(shards[0], dtype.itemsize),
     )
-    count = 1 + len(list(store.owned_levels(levels, shards, program.plan.block)))
-    return _Pass(program, _WriteBlock(tuple(targets[:count]), shrink))
+    return program, 1 + len(list(store.owned_levels(levels, shards, program.plan.block)))
 
 
-def _run(each: _Pass, staging: store.Staging) -> None:
+def _run(program: Program, task: _WriteBlock, staging: store.Staging) -> None:
     def is_done(box: Box) -> bool:
-        return staging.has(each.task.keys(box))
+        return staging.has(task.keys(box))
 
-    number = each.task.targets[0].number
+    number = task.targets[0].number
     name = f"writing {staging.target.name}" + (f", level {number}" if number else "")
 
     def record(_: Box, written: dict[str, tuple[int, int]]) -> None:
         staging.record(written)
 
-    for _ in each.program.run(each.task, name=name, skip=is_done if staging.objects else None, done=record):
+    for _ in program.run(task, name=name, skip=is_done if staging.objects else None, done=record):
         pass

@@ -45,6 +45,7 @@ def small_blocks(sides: Sequence[int] = (3, 4, 5)) -> Iterator[None]:
         stack.enter_context(patch("chunkmed.graph.plan.MAX_BLOCK_BYTES", 1))
         stack.enter_context(patch("chunkmed.graph.scratch.layout_of", layout_of))
         stack.enter_context(patch("chunkmed.graph.passes.layout_of", layout_of))
+        stack.enter_context(patch("chunkmed.graph.standins.layout_of", layout_of))
         stack.enter_context(patch("chunkmed.store.arrays.layout_of", layout_of))
         yield
 

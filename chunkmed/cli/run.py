@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from chunkmed.cli.convert import accepting
 from chunkmed.errors import InputError
 
 __all__ = ["command", "parse_settings"]
@@ -19,6 +20,7 @@ __all__ = ["command", "parse_settings"]
 @click.argument("out")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the recipe.")
 @click.option("--series", metavar="SELECTOR", help="Which series, where INPUT holds several (see: scan).")
+@accepting
 @click.option(
     "--labels",
     multiple=True,
@@ -34,6 +36,9 @@ def command(
     out: str,
     settings: tuple[str, ...],
     series: str | None,
+    allow_missing: bool,
+    allow_irregular: bool,
+    frames: str | None,
     labels: tuple[str, ...],
     memory: str | None,
     workers: int | None,
@@ -52,7 +57,17 @@ def command(
     chosen = load(recipe).with_parameters(parse_settings(settings))
     given = dict(_label(text, chosen.picture) for text in labels)
     with config(memory, workers), Progress():
-        result = run_job(chosen, source, out, series=series, labels=given, overwrite=overwrite)
+        result = run_job(
+            chosen,
+            source,
+            out,
+            series=series,
+            allow_missing=allow_missing,
+            allow_irregular=allow_irregular,
+            frames=frames,
+            labels=given,
+            overwrite=overwrite,
+        )
     _print(result)
 
 

@@ -6,7 +6,8 @@
 >>> study.select("3f2a").read([(0, 1), (0, 10), (0, 512), (0, 512)])  # doctest: +SKIP
 """
 
+from chunkmed.dicom.described import described
 from chunkmed.dicom.scan import scan
 from chunkmed.dicom.study import Skipped, Stack, Study
 
-__all__ = ["Skipped", "Stack", "Study", "scan"]
+__all__ = ["Skipped", "Stack", "Study", "described", "scan"]

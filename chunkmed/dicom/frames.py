@@ -8,8 +8,10 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from chunkmed.dicom.headers import Frame, Header
-from chunkmed.dicom.quirks import QUIRKS
-from chunkmed.dicom.tags import KEYS, number, numbers, text, value
+from chunkmed.dicom.mosaic import slice_positions, tiles_of
+from chunkmed.dicom.quick import recalled
+from chunkmed.dicom.quirks import stand_ins
+from chunkmed.dicom.tags import KEYS, number, numbers, raw_value, text, value
 
 __all__ = ["ambiguous_frames", "frames_of"]
 
@@ -22,6 +24,9 @@ def frames_of(dataset: Any, header: Header) -> tuple[Frame, ...]:
     if "PerFrameFunctionalGroupsSequence" in dataset:
         groups = _functional_groups(dataset)
         return tuple(_frame(merged, header, i, {}) for i, merged in enumerate(groups))
+    if header.layout.mosaic:
+        positions = slice_positions(dataset, header.layout.rows, header.layout.columns)
+        return tuple(_frame(dataset, header, i, {}, position) for i, position in enumerate(positions))
     if header.layout.frames == 1:
         return (_frame(dataset, header, 0, {}),)
     return tuple(_pointed_frames(dataset, header))
@@ -29,7 +34,7 @@ def frames_of(dataset: Any, header: Header) -> tuple[Frame, ...]:
 
 def ambiguous_frames(dataset: Any, count: int) -> str | None:
     """Return why the meaning of several frames in one file is unknown, or None."""
-    if count == 1 or "PerFrameFunctionalGroupsSequence" in dataset:
+    if count == 1 or tiles_of(dataset).side or "PerFrameFunctionalGroupsSequence" in dataset:
         return None
     pointer = _pointer(dataset)
     if pointer is None:
@@ -115,21 +120,29 @@ def _frame(
     extra: dict[str, float],
     position: tuple[float, ...] | None = None,
 ) -> Frame:
-    slope = value(dataset, "RescaleSlope", float)
-    if slope is None:
-        slope = value(dataset, "DoseGridScaling", float)
     return Frame(
         file=header,
         index=index,
         position=position or _sized(value(dataset, "ImagePositionPatient", numbers), 3),
-        orientation=_sized(value(dataset, "ImageOrientationPatient", numbers), 6),
-        spacing=_sized(value(dataset, "PixelSpacing", numbers), 2),
-        thickness_mm=value(dataset, "SliceThickness", number),
-        between_mm=value(dataset, "SpacingBetweenSlices", number),
-        slope=1.0 if slope is None else slope,
-        intercept=value(dataset, "RescaleIntercept", float) or 0.0,
+        **_shared(dataset),
         keys=_keys(dataset) | extra,
     )
+
+
+@recalled
+def _shared(dataset: Any) -> dict[str, Any]:
+    """Return what the slices of a stack mostly share."""
+    slope = value(dataset, "RescaleSlope", float)
+    if slope is None:
+        slope = value(dataset, "DoseGridScaling", float)
+    return {
+        "orientation": _sized(value(dataset, "ImageOrientationPatient", numbers), 6),
+        "spacing": _sized(value(dataset, "PixelSpacing", numbers), 2),
+        "thickness_mm": value(dataset, "SliceThickness", number),
+        "between_mm": value(dataset, "SpacingBetweenSlices", number),
+        "slope": 1.0 if slope is None else slope,
+        "intercept": value(dataset, "RescaleIntercept", float) or 0.0,
+    }
 
 
 def _sized(values: tuple[float, ...] | None, size: int) -> tuple[float, ...] | None:
@@ -143,10 +156,5 @@ def _keys(dataset: Any) -> dict[str, Any]:
             if keyword in dataset and (read := value(dataset, keyword, convert)) is not None:
                 found[name] = read
                 break
-    maker = (value(dataset, "Manufacturer", text) or "").upper()
-    for row in QUIRKS:
-        if maker.startswith(row.manufacturer) and row.key not in found:
-            read = value(dataset, row.tag, row.decode)
-            if read is not None:
-                found[row.key] = read
-    return found
+    maker, modality = (value(dataset, word, text) or "" for word in ("Manufacturer", "Modality"))
+    return found | stand_ins(lambda tag: value(dataset, tag, raw_value), maker, modality, found)

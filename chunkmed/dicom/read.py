@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,20 +14,23 @@ from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from chunkmed.dicom.attributes import technical
+from chunkmed.dicom.elements import PIXEL_TAGS
 from chunkmed.dicom.frames import ambiguous_frames, frames_of
 from chunkmed.dicom.headers import UNDEFINED_LENGTH, Frame, Header, Layout, layout_of, unsupported
+from chunkmed.dicom.quick import quick_dataset, recalled
 from chunkmed.dicom.tags import SPECIFIC_TAGS, integer, text, value
 from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
 
 __all__ = ["NotAnImageError", "read_header"]
 
-_PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN")
 _DICOMDIR = "1.2.840.10008.1.3.10"
 #: Headers end far before this; a stream that inflates further without pixels is no image.
 _INFLATED_HEADER_BYTES = 64 * 2**20
 _MAX_FRAME_BYTES = 2**31
+#: The data set, then keyword, start and length of the pixel data, and the bytes of their stream.
+_Parsed = tuple[Any, str, int, int, int]
 
 
 class NotAnImageError(Exception):
@@ -43,8 +47,10 @@ def read_header(path: str) -> tuple[Header, tuple[Frame, ...]]:
     """
     try:
         descriptor = open_regular(path)
-        with os.fdopen(descriptor, "rb") as file:
-            return _read_open(path, file)
+        try:
+            return _read_open(path, descriptor)
+        finally:
+            os.close(descriptor)
     except NotAnImageError:
         raise
     except OSError as error:
@@ -54,35 +60,25 @@ def read_header(path: str) -> tuple[Header, tuple[Frame, ...]]:
         raise NotAnImageError(f"damaged: its header cannot be parsed ({type(error).__name__})") from error
 
 
-def _read_open(path: str, file: BinaryIO) -> tuple[Header, tuple[Frame, ...]]:
-    about = os.fstat(file.fileno())
+def _read_open(path: str, descriptor: int) -> tuple[Header, tuple[Frame, ...]]:
+    about = os.fstat(descriptor)
     if about.st_size == 0:
         raise NotAnImageError("empty file")
-    preamble = _check_start(file)
-    dataset, stream, limit = _parse(path, file, preamble, about.st_size)
-    _check_image(dataset, preamble)
-    pixels, offset, length = _pixel_element(stream, dataset)
-    layout = layout_of(dataset)
+    dataset, pixels, offset, length, limit = _quickly(descriptor, about.st_size) or _with_pydicom(
+        path, descriptor, about.st_size
+    )
+    general, reason = _general(dataset, pixels != "PixelData")
+    layout = general.layout
     _check_size(layout, length, limit - offset)
-    image_type = value(dataset, "ImageType", text) or ""
-    reason = unsupported(dataset, layout, image_type, pixels != "PixelData")
-    unclear = ambiguous_frames(dataset, layout.frames)
-    header = Header(
+    header = replace(
+        general,
         path=path,
         size=about.st_size,
         mtime_ns=about.st_mtime_ns,
         pixel_offset=offset,
-        layout=layout,
-        series_uid=value(dataset, "SeriesInstanceUID", text) or f"none in {Path(path).parent}",
+        series_uid=general.series_uid or f"none in {Path(path).parent}",
         instance_uid=value(dataset, "SOPInstanceUID", text) or "",
-        frame_uid=value(dataset, "FrameOfReferenceUID", text) or "",
-        sop_class=str(dataset.get("SOPClassUID", "")),
-        modality=value(dataset, "Modality", text) or "",
-        description=value(dataset, "SeriesDescription", text) or value(dataset, "ProtocolName", text) or "",
-        image_type=image_type,
-        padding=value(dataset, "PixelPaddingValue", integer),
-        technical=technical(dataset),
-        problem=_problem(path, reason, unclear),
+        problem=_problem(path, *reason),
     )
     frames = frames_of(dataset, header)
     if len(frames) != layout.frames:
@@ -90,12 +86,57 @@ def _read_open(path: str, file: BinaryIO) -> tuple[Header, tuple[Frame, ...]]:
     return header, frames
 
 
+def _quickly(descriptor: int, size: int) -> _Parsed | None:
+    """Read a file that is as it should be; None for all others."""
+    quick = quick_dataset(descriptor)
+    if quick is None:
+        return None
+    dataset, walked = quick
+    _check_image(dataset, True)
+    return dataset, walked.pixels, walked.pixel_offset, walked.pixel_length, size
+
+
+def _with_pydicom(path: str, descriptor: int, size: int) -> _Parsed:
+    with open(descriptor, "rb", closefd=False) as file:
+        preamble = _check_start(file)
+        dataset, stream, limit = _parse(path, file, preamble, size)
+        _check_image(dataset, preamble)
+        return dataset, *_pixel_element(stream, dataset), limit
+
+
+@recalled
+def _general(dataset: Any, float_pixels: bool) -> tuple[Header, tuple[str | None, str | None]]:
+    """Return what the files of a series mostly share, and why its pixels or frames are of no use."""
+    layout = layout_of(dataset)
+    image_type = value(dataset, "ImageType", text) or ""
+    header = Header(
+        path="",
+        size=0,
+        mtime_ns=0,
+        pixel_offset=0,
+        layout=layout,
+        series_uid=value(dataset, "SeriesInstanceUID", text) or "",
+        instance_uid="",
+        frame_uid=value(dataset, "FrameOfReferenceUID", text) or "",
+        sop_class=str(dataset.get("SOPClassUID", "")),
+        modality=value(dataset, "Modality", text) or "",
+        description=value(dataset, "SeriesDescription", text) or value(dataset, "ProtocolName", text) or "",
+        image_type=image_type,
+        padding=value(dataset, "PixelPaddingValue", integer),
+        technical=technical(dataset),
+        problem=None,
+    )
+    reason = unsupported(dataset, layout, image_type, float_pixels)
+    return header, (reason, ambiguous_frames(dataset, layout.frames))
+
+
 def _problem(path: str, reason: str | None, unclear: str | None) -> SourceError | None:
     if reason is None and unclear is None:
         return None
     kind = "unsupported-object" if reason else "ambiguous-frames"
     what = "these images cannot be read" if reason else "the frames of this file cannot be placed"
-    return SourceError(what, kind=kind, where=Path(path).name, why=reason or unclear or "")
+    fix = "" if reason else 'say what they are: frames="t" or frames="z" (--frames t, --frames z)'
+    return SourceError(what, kind=kind, where=Path(path).name, why=reason or unclear or "", fix=fix)
 
 
 def _check_start(file: BinaryIO) -> bool:
@@ -137,9 +178,10 @@ def _parse_deflated(path: str, file: BinaryIO) -> tuple[Any, BinaryIO, int]:
 
 
 def _at_pixels(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001
-    return int(tag) in _PIXEL_TAGS
+    return int(tag) in PIXEL_TAGS
 
 
+@recalled
 def _check_image(dataset: Any, preamble: bool) -> None:
     sop_class = value(dataset, "SOPClassUID", text)
     media = getattr(dataset.file_meta, "MediaStorageSOPClassUID", "")
@@ -164,7 +206,7 @@ def _pixel_element(stream: BinaryIO, dataset: Any) -> tuple[str, int, int]:
     if len(head) < 8:
         raise NotAnImageError("truncated: it ends before the pixel data")
     group, element = struct.unpack(order + "HH", head[:4])
-    keyword = _PIXEL_TAGS.get(group << 16 | element)
+    keyword = PIXEL_TAGS.get(group << 16 | element)
     if keyword is None:
         raise NotAnImageError("no pixel data in it")
     if implicit or head[4:6] not in _LONG_VRS:
@@ -184,7 +226,10 @@ def _check_size(layout: Layout, length: int, left: int) -> None:
         return
     if length == UNDEFINED_LENGTH:
         raise NotAnImageError("damaged: uncompressed pixel data of undefined length")
-    needed = (layout.rows * layout.columns * layout.samples * layout.bits_allocated * layout.frames + 7) // 8
+    needed = (
+        layout.file_rows * layout.file_columns * layout.samples * layout.bits_allocated * layout.file_frames
+        + 7
+    ) // 8
     if "422" in layout.photometric:
         needed = needed * 2 // 3
     there = min(left, length)

@@ -12,16 +12,16 @@ from chunkmed.dicom.headers import Frame
 from chunkmed.errors import SourceError
 from chunkmed.grid import UNIFORM_TOLERANCE
 
-__all__ = ["irregularity"]
+__all__ = ["irregularities"]
 
 #: Slices may lie this fraction of a pixel off the line through the first and the last.
 _OFF_LINE = 0.1
 _MOST_NAMED = 6
 
 
-def irregularity(cells: Sequence[Cell]) -> SourceError | None:
+def irregularities(cells: Sequence[Cell]) -> tuple[SourceError | None, ...]:
     """Return why these slices do not make a regular volume, naming them; None where they do."""
-    return _bad_numbers(cells[0].frames[0]) or _uneven(cells) or _off_line(cells)
+    return _bad_numbers(cells[0].frames[0]), _uneven(cells), _off_line(cells)
 
 
 def _bad_numbers(frame: Frame) -> SourceError | None:
@@ -54,8 +54,10 @@ def _uneven(cells: Sequence[Cell]) -> SourceError | None:
     why = f"steps are {median:.4g} mm, but " + ", ".join(named) + more
     if gaps:
         missing = int(np.sum(np.round(multiples) - 1))
-        return _refuse("missing-slices", f"{missing} slice(s) are missing", why, "(0020,0032)")
-    return _refuse("uneven-spacing", "the slices lie at uneven distances", why, "(0020,0032)")
+        what = f"{missing} slice(s) are missing"
+        return _refuse("missing-slices", what, why, "(0020,0032)", "allow_missing")
+    what = "the slices lie at uneven distances"
+    return _refuse("uneven-spacing", what, why, "(0020,0032)", "allow_irregular")
 
 
 def _step_text(cells: Sequence[Cell], i: int, step_mm: float) -> str:
@@ -76,9 +78,12 @@ def _off_line(cells: Sequence[Cell]) -> SourceError | None:
         return None
     name = Path(cells[worst].frames[0].file.path).name
     why = f"{name} (slice {worst}) lies {off_mm[worst]:.3g} mm beside it"
-    return _refuse("shifted-slices", "the slices do not lie on one line", why, "(0020,0032)")
+    what = "the slices do not lie on one line"
+    return _refuse("shifted-slices", what, why, "(0020,0032)", "allow_irregular")
 
 
-def _refuse(kind: str, what: str, why: str, tag: str) -> SourceError:
-    fix = "look for files that are missing or do not belong to the series; convert another series"
+def _refuse(kind: str, what: str, why: str, tag: str, option: str = "") -> SourceError:
+    fix = "look for files that are missing or do not belong to the series"
+    if option:
+        fix += f", or accept it: {option}=True (--{option.replace('_', '-')})"
     return SourceError(what, kind=kind, where=f"tag {tag}", why=why, fix=fix)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from chunkmed.dicom.headers import Frame
-from chunkmed.dicom.read import NotAnImageError, read_header
+from chunkmed.dicom.many import read_headers
 from chunkmed.dicom.stacks import stacks_of
 from chunkmed.dicom.study import Skipped, Study
 from chunkmed.dicom.walk import Paths, find_files, printable
@@ -39,30 +38,23 @@ def scan(paths: Paths, *, progress: Callable[[int, int], None] | None = None) ->
     SourceError
         ``no-such-path`` if a path is missing, ``no-dicom`` if no file holds an image.
     """
-    found = [(os.path.abspath(path), reason) for path, reason in find_files(paths)]  # noqa: PTH100
-    found = list(dict(found).items())
+    found = dict(find_files(paths))
     frames: list[Frame] = []
     skipped: list[Skipped] = []
     with warnings.catch_warnings():
         # pydicom warns about values that are out of the standard; what matters is said by the stacks.
         warnings.simplefilter("ignore")
-        for done, (path, reason) in enumerate(found):
-            try:
-                frames += _frames_in(path, reason)
-            except NotAnImageError as error:
-                skipped.append(Skipped(printable(path), str(error)))
+        for done, (path, read) in enumerate(read_headers(found), 1):
+            if isinstance(read, str):
+                skipped.append(Skipped(printable(path), read))
+            else:
+                frames += read
             if progress is not None:
-                progress(done + 1, len(found))
+                progress(done, len(found))
     if not frames:
         raise _nothing(skipped)
     stacks, unusable = stacks_of(frames)
     return Study(stacks, (*skipped, *unusable))
-
-
-def _frames_in(path: str, reason: str) -> tuple[Frame, ...]:
-    if reason:
-        raise NotAnImageError(reason)
-    return read_header(path)[1]
 
 
 def _nothing(skipped: list[Skipped]) -> SourceError:

@@ -13,10 +13,10 @@ from chunkmed.dicom.geometry import Cell, cells_of, geometry_of
 from chunkmed.dicom.grouping import Group, groups_of
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.pixels import pixels_of
-from chunkmed.dicom.regularity import irregularity
+from chunkmed.dicom.regularity import irregularities
 from chunkmed.dicom.study import Skipped, Stack
 from chunkmed.dicom.timing import AXES, Axis, Series4D, axis_values, order_by_axis, order_in_time
-from chunkmed.dicom.values import bad_rescale, output_dtype, padding_of
+from chunkmed.dicom.values import bad_rescale, output_dtype, padding_limit_of, padding_of
 from chunkmed.dicom.walk import printable
 from chunkmed.errors import SourceError
 from chunkmed.provenance import keyed_identifier
@@ -177,14 +177,16 @@ def _stack(part: _Ordered) -> Stack:
     geometry = geometry_of(cells)
     dtype = output_dtype(frames)
     padding, padding_note = padding_of(frames, dtype)
-    problem = _first_problem(part, frames)
+    key = keyed_identifier(group.identity)
+    problems = tuple(_located(problem, key) for problem in _problems(part, frames))
     attributes = stack_attributes(frames)
+    if padding is not None and (limit := padding_limit_of(frames, dtype)) is not None:
+        attributes["padding_limit"] = limit
     if series.key:
         attributes |= {"time_key": series.key, "time_values": list(series.values)}
     if len(labels := sorted({str(frame.file.frame_uid) for frame in frames})) > 1:
         note = f"{len(labels)} frames of reference in one series: taken as one"
         group = replace(group, assumptions=(*group.assumptions, note))
-    key = keyed_identifier(group.identity)
     warnings = (*geometry.warnings, *series.warnings, *_warnings(frames, padding_note))
     return Stack(
         key=key,
@@ -203,14 +205,14 @@ def _stack(part: _Ordered) -> Stack:
         warnings=warnings,
         padding=padding,
         trigger_time_ms=series.trigger_time_ms,
-        problem=None if problem is None else _located(problem, key),
+        problems=problems,
         flags=group.flags,
     )
 
 
-def _first_problem(part: _Ordered, frames: Sequence[Frame]) -> SourceError | None:
+def _problems(part: _Ordered, frames: Sequence[Frame]) -> Iterator[SourceError]:
     of_files = next((frame.file.problem for frame in frames if frame.file.problem is not None), None)
-    return of_files or part.problem or irregularity(part.cells) or bad_rescale(frames)
+    yield from filter(None, (of_files, part.problem, *irregularities(part.cells), bad_rescale(frames)))
 
 
 def _located(problem: SourceError, key: str) -> SourceError:
@@ -227,5 +229,7 @@ def _warnings(frames: Sequence[Frame], padding_note: str) -> Iterator[str]:
     for syntax in sorted({f.file.layout.transfer_syntax for f in frames if f.file.layout.compressed}):
         if missing := missing_decoder(syntax):
             yield missing
+    if any(frame.file.layout.photometric == "PALETTE COLOR" for frame in frames):
+        yield "PALETTE COLOR: the values are numbers of colours, not intensities"
     if any("imager_pixel_spacing_mm" in frame.file.technical for frame in frames):
         yield "a projection image: ImagerPixelSpacing is the size at the detector, not in the patient"

@@ -14,7 +14,7 @@ from chunkmed.dicom.pixels import Box, Pixels
 from chunkmed.dicom.values import wider
 from chunkmed.dicom.walk import printable
 from chunkmed.errors import InputError, SourceError
-from chunkmed.grid import Grid
+from chunkmed.grid import UNIFORM_TOLERANCE, Grid
 
 __all__ = ["Skipped", "Stack", "Study"]
 
@@ -56,20 +56,36 @@ class Stack:
     """Output value of the voxels outside the field of view."""
     trigger_time_ms: tuple[tuple[float, ...], ...] | None = None
     """(t, z), ms after the trigger where every slice has its own."""
-    problem: SourceError | None = None
-    """Why the stack cannot be read, None where it can."""
+    problems: tuple[SourceError, ...] = ()
+    """Why the stack is not read, unless all of it is accepted (see ``accepting``)."""
     flags: tuple[str, ...] = ()
     """``localizer``, and what tells this stack apart from others of its series (``EchoTime 9.84``)."""
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Sizes of t, z, y, x."""
-        return self.grid.shape
+    def channels(self) -> int:
+        """Colours of a voxel; 0 where there is no such axis."""
+        return self.pixels.channels
+
+    @property
+    def problem(self) -> SourceError | None:
+        """Why the stack is not read, None where it is."""
+        return self.problems[0] if self.problems else None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of t, z, y, x, and of c for colours."""
+        return (*self.grid.shape, self.channels) if self.channels else self.grid.shape
+
+    @property
+    def granule(self) -> tuple[int, ...]:
+        """Sizes of y, x (and c) that are read at once, whatever part of them is asked for."""
+        rows = self.shape[2] if self.pixels.needs_whole_frames else 1
+        return rows, *self.shape[3:]
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions, 4."""
-        return 4
+        """Number of dimensions: 4, with colours 5."""
+        return len(self.shape)
 
     @property
     def localizer(self) -> bool:
@@ -106,13 +122,64 @@ class Stack:
         if self.problem is not None:
             raise self.problem
         spans = [(int(start), int(stop)) for start, stop in box]
-        if len(spans) != 4 or not all(0 <= a <= b <= n for (a, b), n in zip(spans, self.shape, strict=True)):
+        if len(spans) != self.ndim or not all(
+            0 <= a <= b <= n for (a, b), n in zip(spans, self.shape, strict=True)
+        ):
             raise InputError(f"the box {spans} leaves the image", kind="bad-box", why=f"shape {self.shape}")
         try:
             return self.pixels.read(spans, self.dtype)
         except SourceError as error:
             error.where = f"series {self.key}, {error.where}"
             raise
+
+    def accepting(
+        self, *, allow_missing: bool = False, allow_irregular: bool = False, frames: str | None = None
+    ) -> Stack:
+        """Return the same stack without the problems that are accepted; each becomes an assumption.
+
+        Parameters
+        ----------
+        allow_missing : bool
+            Accept missing slices: positions stay what they are.
+        allow_irregular : bool
+            Accept slices at uneven distances or beside the line of the others.
+        frames : {"t", "z"}, optional
+            What the frames of a file are that says nothing about them.
+
+        Raises
+        ------
+        InputError
+            ``bad-frames`` for another text, or where the headers say what frames are.
+        """
+        if frames not in (None, "t", "z"):
+            raise InputError(f"frames={frames!r}", kind="bad-frames", fix='give "t" or "z"')
+        if frames is not None and not any(item.kind == "ambiguous-frames" for item in self.problems):
+            raise InputError(
+                f"frames={frames!r} for series {self.key}",
+                kind="bad-frames",
+                why="its headers say what its frames are",
+                fix="leave frames out",
+            )
+        accepted = {"missing-slices"} if allow_missing else set()
+        accepted |= {"uneven-spacing", "shifted-slices"} if allow_irregular else set()
+        taken = [item for item in self.problems if item.kind in accepted]
+        left = [item for item in self.problems if item not in taken and not _is_answered(item, frames)]
+        notes = [f"accepted: {item.what}{_odd_steps(self.grid)}" for item in taken]
+        if frames is None:
+            return replace(self, problems=tuple(left), assumptions=(*self.assumptions, *notes))
+        along = "time points" if frames == "t" else "slices"
+        notes.append(f"the frames of a file are {along}, as given: its headers do not say")
+        grid, pixels = _framed(self.grid, frames), self.pixels if frames == "t" else self.pixels.turned()
+        # Numbers of frames are no values of a tag.
+        attributes = {key: item for key, item in self.attributes.items() if key not in _TIME_ATTRIBUTES}
+        return replace(
+            self,
+            problems=tuple(left),
+            grid=grid,
+            pixels=pixels,
+            attributes=attributes,
+            assumptions=(*self.assumptions, *notes),
+        )
 
     def widened(self) -> Stack:
         """Return the same stack with int32 (from int32: int64) values, for a ``value-overflow``."""
@@ -133,8 +200,7 @@ class Study:
         ----------
         selector : str or int, optional
             The key of a stack or the beginning of it, or its number in the printed table. Without
-            it the only stack; localizers and stacks with a problem are passed over when exactly one
-            other remains.
+            it the only stack; localizers are passed over when exactly one other remains.
 
         Raises
         ------
@@ -153,8 +219,8 @@ class Study:
         )
 
     def _only(self) -> Stack:
-        usable = [stack for stack in self.stacks if not stack.localizer and stack.problem is None]
-        for candidates in (self.stacks, usable):
+        # What has a problem is not passed over: it may be what is wanted.
+        for candidates in (self.stacks, [stack for stack in self.stacks if not stack.localizer]):
             if len(candidates) == 1:
                 return candidates[0]
         if not self.stacks:
@@ -191,6 +257,34 @@ class Study:
         if self.skipped:
             lines.append(f"{len(self.skipped)} files skipped: {reasons(self.skipped)}")
         return "\n".join(line.rstrip() for line in lines)
+
+
+_TIME_ATTRIBUTES = ("time_key", "time_values")
+
+
+def _odd_steps(grid: Grid, most: int = 8) -> str:
+    """Say which steps are not the usual one; names of files, as errors have them, may name a person."""
+    steps = np.diff(grid.z_mm)
+    median = float(np.median(steps)) if len(steps) else 0.0
+    odd = [i for i, step in enumerate(steps) if abs(step - median) > UNIFORM_TOLERANCE * median]
+    named = [f"{steps[i]:.4g} mm between slices {i} and {i + 1}" for i in odd[:most]]
+    more = f" and {len(odd) - most} more" if len(odd) > most else ""
+    return f"; steps are {median:.4g} mm, but {', '.join(named)}{more}" if odd else ""
+
+
+def _is_answered(problem: SourceError, frames: str | None) -> bool:
+    return frames is not None and problem.kind == "ambiguous-frames"
+
+
+def _framed(grid: Grid, frames: str) -> Grid:
+    """Return the grid of a file whose frames were taken as time points, by what they are."""
+    count = len(grid.time_ms)
+    ranks = tuple(float(i) for i in range(count))
+    if frames == "t":
+        return replace(grid, time_ms=ranks, time_dim="t", time_known=False)
+    depth = (grid.thickness_mm or 1.0) if grid.known else 1.0
+    z_mm = tuple(round(grid.z_mm[0] + i * depth, 6) for i in range(count))
+    return replace(grid, time_ms=(0.0,), time_dim="t", time_known=True, z_mm=z_mm)
 
 
 def _state(stack: Stack) -> str:

@@ -11,7 +11,18 @@ from pydicom.datadict import tag_for_keyword
 
 from chunkmed.dicom.quirks import PRIVATE_TAGS
 
-__all__ = ["KEYS", "SPECIFIC_TAGS", "Key", "clock_ms", "integer", "number", "numbers", "text", "value"]
+__all__ = [
+    "KEYS",
+    "SPECIFIC_TAGS",
+    "Key",
+    "clock_ms",
+    "integer",
+    "number",
+    "numbers",
+    "raw_value",
+    "text",
+    "value",
+]
 
 #: A frame's value of an ordering tag.
 Key = float | str | tuple[float, ...]
@@ -47,6 +58,11 @@ def text(raw: Any) -> str | None:
         return None
     parts = [raw] if isinstance(raw, str) or not hasattr(raw, "__iter__") else list(raw)
     return "\\".join(str(part).strip(" \0") for part in parts)
+
+
+def raw_value(raw: Any) -> Any:
+    """Return the element's value as it is."""
+    return raw
 
 
 _TIME = re.compile(r"(\d{8})?(\d{2}):?(\d{2})?:?(\d{2})?(?:\.(\d{1,6}))?(?:[+-]\d{4})?")
@@ -104,7 +120,10 @@ _HEADER = (
     "PixelPaddingValue FrameIncrementPointer FrameTime FrameTimeVector GridFrameOffsetVector "
     "ModalityLUTSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence "
     "BurnedInAnnotation KVP ConvolutionKernel MagneticFieldStrength GantryDetectorTilt "
-    "ImagerPixelSpacing DecayCorrection "
+    "ImagerPixelSpacing DecayCorrection PixelPaddingRangeLimit XRayTubeCurrent Exposure "
+    "ReconstructionDiameter EstimatedRadiographicMagnificationFactor ScanningSequence SequenceVariant "
+    "EchoTrainLength NumberOfAverages PixelBandwidth SeriesDate SeriesTime AcquisitionDate PatientWeight "
+    "CorrectedImage SUVType ActualFrameDuration RadiopharmaceuticalInformationSequence "
 )
 
 #: All that a scan takes from a file; other elements are skipped unread.
@@ -112,6 +131,7 @@ SPECIFIC_TAGS: list[int] = sorted(
     {int(tag_for_keyword(word) or 0) for word in _HEADER.split()}
     | {int(tag_for_keyword(word) or 0) for words, _ in KEYS.values() for word in words}
     | set(PRIVATE_TAGS)
+    | {0x00090010, 0x0009100D, 0x00710010, 0x00711022, 0x70530010, 0x70531000, 0x70531009}  # see ``suv``
 )
 
 

@@ -12,7 +12,17 @@ import numpy.typing as npt
 from chunkmed.dicom.headers import Frame, Layout
 from chunkmed.errors import SourceError
 
-__all__ = ["bad_rescale", "clean_bits", "output_dtype", "padding_of", "rescaled", "stored_dtype", "wider"]
+__all__ = [
+    "bad_rescale",
+    "check_fit",
+    "clean_bits",
+    "output_dtype",
+    "padding_limit_of",
+    "padding_of",
+    "rescaled",
+    "stored_dtype",
+    "wider",
+]
 
 Array = npt.NDArray[Any]
 _LARGEST = 2**31
@@ -26,14 +36,14 @@ def stored_dtype(layout: Layout) -> np.dtype[Any]:
     return np.dtype(f"{'i' if layout.signed else 'u'}{size}")
 
 
-def clean_bits(stored: Array, layout: Layout) -> Array:
+def clean_bits(stored: Array, layout: Layout, out: Array | None = None) -> Array:
     """Drop what lies outside BitsStored and extend the sign; any shape, same dtype."""
     if layout.bits_stored == layout.bits_allocated:
         return stored
     left = layout.bits_allocated - 1 - layout.high_bit
     right = layout.bits_allocated - layout.bits_stored
     # Shifting right is arithmetic for signed dtypes: it extends the sign.
-    return np.right_shift(np.left_shift(stored, left), right)
+    return np.right_shift(np.left_shift(stored, left, out=out), right, out=out)
 
 
 def _is_integer(value: float) -> bool:
@@ -92,13 +102,14 @@ def rescaled(stored: Array, slope: float, intercept: float, dtype: np.dtype[Any]
         return out.astype(dtype)
     if (slope, intercept) == (1.0, 0.0) and np.can_cast(stored.dtype, dtype):
         return stored
-    _check_fit(stored, int(slope), int(intercept), dtype)
+    check_fit(stored, int(slope), int(intercept), dtype)
     # Integers wrap modulo 2^n: since the ends fit, everything in between is exact.
     factor, offset = np.array([int(slope), int(intercept)]).astype(dtype)
     return np.asarray(stored.astype(dtype, copy=False) * factor + offset)
 
 
-def _check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) -> None:
+def check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) -> None:
+    """Refuse values that an integer dtype does not hold after the rescale (``value-overflow``)."""
     if stored.size == 0:
         return
     ends = [int(end) * slope + intercept for end in (stored.min(), stored.max())]
@@ -116,17 +127,22 @@ def _check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) 
 
 def padding_of(frames: Sequence[Frame], dtype: np.dtype[Any]) -> tuple[int | float | None, str]:
     """Return PixelPaddingValue as an output value, and a warning where it cannot be one."""
-    found = {_stored_padding(frame) for frame in frames}
-    if found == {None}:
+    if all(_as_stored(frame.file.padding, frame.file.layout) is None for frame in frames):
         return None, ""
-    outputs = {_output_padding(frame, dtype) for frame in frames}
+    outputs = {_as_output(frame.file.padding, frame, dtype) for frame in frames}
     if len(outputs) == 1 and None not in outputs:
         return outputs.pop(), ""
     return None, "PixelPaddingValue differs from slice to slice: padding is not marked"
 
 
-def _stored_padding(frame: Frame) -> int | None:
-    raw, layout = frame.file.padding, frame.file.layout
+def padding_limit_of(frames: Sequence[Frame], dtype: np.dtype[Any]) -> int | float | None:
+    """Return PixelPaddingRangeLimit as an output value; None where there is none, or not one."""
+    raws = (frame.file.technical.get("padding_limit") for frame in frames)
+    outputs = {_as_output(raw, frame, dtype) for raw, frame in zip(raws, frames, strict=True)}
+    return outputs.pop() if len(outputs) == 1 else None
+
+
+def _as_stored(raw: int | None, layout: Layout) -> int | None:
     if raw is None or layout.bits_allocated not in (8, 16, 32):
         return None
     # The tag may read 63536 where the pixels hold -2000: its bits count, by PixelRepresentation.
@@ -134,8 +150,8 @@ def _stored_padding(frame: Frame) -> int | None:
     return int(clean_bits(bits.view(stored_dtype(layout)), layout)[0])
 
 
-def _output_padding(frame: Frame, dtype: np.dtype[Any]) -> int | float | None:
-    stored = _stored_padding(frame)
+def _as_output(raw: int | None, frame: Frame, dtype: np.dtype[Any]) -> int | float | None:
+    stored = _as_stored(raw, frame.file.layout)
     if stored is None:
         return None
     value = stored * frame.slope + frame.intercept

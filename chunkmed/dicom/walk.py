@@ -38,29 +38,47 @@ def find_files(paths: Paths) -> Iterator[tuple[str, str]]:
                 where=printable(path),
                 fix="check the spelling and that the disk is mounted",
             )
-        yield from _below(path, frozenset())
+        yield from _below(os.path.abspath(path))  # noqa: PTH100 - Path.resolve follows links
 
 
-def _below(path: str, parents: frozenset[tuple[int, int]]) -> Iterator[tuple[str, str]]:
-    try:
-        found = Path(path).stat()
-    except OSError as error:
-        yield path, _why_not(path, error)
-        return
-    if not stat.S_ISDIR(found.st_mode):
-        yield path, _kind_reason(found.st_mode)
-        return
-    identity = (found.st_dev, found.st_ino)
+_Identity = tuple[int, int]
+#: A path, whether it is known to be a regular file, and the folders that it lies in.
+_Waiting = tuple[str, bool, frozenset[_Identity]]
+
+
+def _below(root: str) -> Iterator[tuple[str, str]]:
+    # A stack of its own: folders may be nested deeper than Python calls functions.
+    waiting: list[_Waiting] = [(root, False, frozenset())]
+    while waiting:
+        path, is_file, parents = waiting.pop()
+        if is_file:
+            yield path, ""
+            continue
+        try:
+            found = os.stat(path)  # noqa: PTH116 - names that are not UTF-8 must survive
+            if stat.S_ISDIR(found.st_mode):
+                waiting += _inside(path, (found.st_dev, found.st_ino), parents)
+            else:
+                yield path, _kind_reason(found.st_mode)
+        except OSError as error:
+            yield path, _why_not(path, error)
+        except _LoopError:
+            yield path, "a symbolic link back to a folder that it lies in"
+
+
+class _LoopError(Exception):
+    pass
+
+
+def _inside(path: str, identity: _Identity, parents: frozenset[_Identity]) -> list[_Waiting]:
+    """Return the entries of a folder, the first by name last."""
     if identity in parents:
-        yield path, "a symbolic link back to a folder that it lies in"
-        return
-    try:
-        names = sorted(os.listdir(path))  # noqa: PTH208 - names that are not UTF-8 must survive
-    except OSError as error:
-        yield path, _why_not(path, error)
-        return
-    for name in names:
-        yield from _below(os.path.join(path, name), parents | {identity})  # noqa: PTH118
+        raise _LoopError
+    with os.scandir(path) as entries:
+        # What the folder itself says to be a regular file needs no look of its own.
+        names = [(entry.name, entry.is_file(follow_symlinks=False)) for entry in entries]
+    below = parents | {identity}
+    return [(os.path.join(path, name), is_file, below) for name, is_file in sorted(names, reverse=True)]  # noqa: PTH118
 
 
 def _kind_reason(mode: int) -> str:

@@ -1,8 +1,9 @@
-"""One value everywhere: what ``da.zeros_like`` and its kin make, and xarray puts in for NaN."""
+"""What is in memory: an array, or one value everywhere (``da.zeros_like`` and its kin)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,22 @@ from chunkmed.graph.box import Box, sides
 from chunkmed.graph.nodes import Array, Fetch, Node
 from chunkmed.provenance import content_hash
 
-__all__ = ["Constant"]
+__all__ = ["ArrayReader", "Constant"]
+
+
+class ArrayReader:
+    """A NumPy array as something to read from."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.shape, self.dtype, self.chunks = array.shape, array.dtype, array.shape
+        from dask.tokenize import tokenize
+
+        self.token = content_hash("array", tokenize(array))
+
+    def read(self, box: Any) -> Array:
+        """Return a box of the array."""
+        return self.array[tuple(slice(a, b) for a, b in box)]
 
 
 class Constant(Node):

@@ -64,7 +64,7 @@ def is_lasting(nodes: Sequence[Node]) -> bool:
     dask's names do not tell a changed function from the one before: where dask made a part, nothing
     is ever resumed.
     """
-    return not any(isinstance(node, Opaque) for node in walk(nodes))
+    return all(node.lasting for node in walk(nodes))
 
 
 def needs(requests: Sequence[Request], order: Sequence[Node], *, reach: bool = False) -> Needs:

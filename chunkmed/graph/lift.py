@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from chunkmed.coords import SPACE, time_dim_of
+from chunkmed.coords import CHANNEL, SPACE, is_channel, time_dim_of
 from chunkmed.errors import InputError
 from chunkmed.graph.nodes import Node
 from chunkmed.graph.trace import node_of
@@ -57,6 +57,17 @@ class Lifted:
         if self.dims is None:
             return tuple(range(len(self.node.shape)))
         return tuple(axis for axis, dim in enumerate(self.dims) if dim in SPACE)
+
+    def one_channel(self) -> Lifted:
+        """Return this image; refuse one of several channels, whose voxels are no single values."""
+        if self.dims is not None and is_channel(self.image, self.dims[-1]):
+            raise InputError(
+                "a colour image has no objects and no single values",
+                kind="colour-image",
+                why=f"its last dim, {CHANNEL}, holds {self.node.shape[-1]} channels",
+                fix=f"take one of them, image.isel({CHANNEL}=0), or a mean of them",
+            )
+        return self
 
     def axes(self, axes: Any) -> tuple[int, ...]:
         """Return axis numbers for what a user gave as ``axes``: None, numbers or names."""
@@ -106,11 +117,11 @@ def lift(image: Any) -> Lifted:
 
 
 def _check_dims(image: xr.DataArray) -> None:
-    others = [dim for dim in image.dims if dim not in SPACE]
+    others = [dim for dim in image.dims if dim not in SPACE and not is_channel(image, dim)]
     if len(others) > 1:
         raise InputError(
             f"dims {image.dims} are not an image",
             kind="bad-dims",
-            why="beside z, y and x one more dimension is allowed",
+            why="beside z, y, x and a last one, c, one more dimension is allowed",
             fix='rename them: image.rename(dim_0="z", ...)',
         )

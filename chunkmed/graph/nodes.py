@@ -104,6 +104,8 @@ class Node(ABC):
     inputs: tuple[Node, ...] = ()
     dtype_known: bool = True
     """False below an opaque array whose dtype dask does not tell; ``dtype`` is then a guess."""
+    lasting: bool = True
+    """Whether the token names the same values in another call; dask's names do not."""
 
     @abstractmethod
     def request(self, box: Box) -> tuple[Box | None, ...]:
@@ -197,6 +199,7 @@ class Opaque(Node):
         self.dtype_known = dtype is not None
         self.dtype = np.dtype(dtype if dtype is not None else np.float64)
         self.token = content_hash("opaque", name)
+        self.lasting = False
 
     def __getstate__(self) -> dict[str, Any]:
         # Tasks get the blocks they need as dask dependencies, not the graph that makes them.
@@ -317,7 +320,7 @@ class Stencil(Node):
 
 
 class Crop(Node):
-    """A view of a box: slices of step one, axes taken at an index, axes added.
+    """A view of a box: slices of step one, axes taken at an index, added or in another order.
 
     Parameters
     ----------
@@ -346,10 +349,12 @@ class Crop(Node):
         return (tuple(moved),)
 
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
-        """Drop and add axes."""
+        """Drop, add and permute axes."""
         array = arrays[0]
+        kept = [axis for axis in self.axes if axis is not None]
+        dropped = [axis for axis in range(array.ndim) if axis not in kept]
         sizes = tuple(1 if axis is None else array.shape[axis] for axis in self.axes)
-        return array.reshape(sizes)
+        return array.transpose([*dropped, *kept]).reshape(sizes)
 
     @property
     def label(self) -> str:

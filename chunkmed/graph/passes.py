@@ -1,7 +1,8 @@
 """Which passes a sink takes.
 
 A chain is fused into one pass as long as what is computed twice in halos costs less than writing
-and reading what lies between. Checkpoints are kept because the user says so.
+and reading what lies between. Checkpoints are kept because the user says so; numbers that a chain uses
+(``image - image.mean()``) are counted before it.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import math
 from collections.abc import Callable, Sequence
 
 from chunkmed.errors import PlanError
-from chunkmed.graph.box import Box, box_size
+from chunkmed.graph.box import box_size
 from chunkmed.graph.budget import Budget
 from chunkmed.graph.checkpoint import Checkpoint
 from chunkmed.graph.costs import PASS_NS, TASK_NS, WRITE_NS_PER_BYTE, encoding_bytes, task_ns
 from chunkmed.graph.evaluate import is_lasting, needs, walk
-from chunkmed.graph.nodes import Array, Node, Source, Stencil
+from chunkmed.graph.nodes import Node, Source, Stencil
 from chunkmed.graph.plan import Plan, central_box, make_plan
-from chunkmed.graph.program import Program, Spill, substitute
+from chunkmed.graph.program import Early, Program
+from chunkmed.graph.spill import Spill
+from chunkmed.graph.standins import Imagined, substitute
+from chunkmed.graph.totals import Counting, Total, counting_bytes
 from chunkmed.provenance import content_hash
 from chunkmed.store import layout_of
 
@@ -32,19 +36,6 @@ _DOES_NOT_FIT = 1e30
 
 Nodes = tuple[Node, ...]
 Planner = Callable[[Sequence[Node]], Plan]
-
-
-class _Imagined:
-    """What an earlier pass will have written: planned with, never read."""
-
-    def __init__(self, node: Node) -> None:
-        self.shape, self.dtype = node.shape, node.dtype
-        self.token, self.chunks = content_hash("imagined", node.token), layout_of(node.shape).shard
-        self.label = f"read what was kept after {node.label.split(' (')[0]}"
-
-    def read(self, box: Box) -> Array:
-        """Never called: the program puts the stored array in its place."""
-        raise AssertionError(f"{self.token} is only planned")
 
 
 def make_program(
@@ -79,17 +70,64 @@ def make_program(
             budget=budget,
         )
 
-    current = tuple(nodes)
-    spills: list[Spill] = []
-    for node in walk(nodes):
-        if isinstance(node, Checkpoint) and not node.is_kept:
-            stand_ins = {spill.node.token: spill.stand_in for spill in spills}
-            (made_of,) = substitute(node.inputs, stand_ins)
-            spill = _Spilling(node, made_of, budget).finished("checkpoint", spills)
-            spills.append(spill)
-            current = substitute(current, {node.token: spill.stand_in})
-    current = _cut(current, planned, spills, budget)
-    return Program(current, tuple(spills), planned(current), is_lasting(nodes))
+    passes = _Passes(budget)
+    current = passes.cut(passes.prepared(nodes), planned)
+    return Program(current, tuple(passes.found), planned(current), is_lasting(nodes))
+
+
+class _Passes:
+    """The passes that come first, as they are found."""
+
+    def __init__(self, budget: Budget | None) -> None:
+        self.budget = budget
+        self.found: list[Early] = []
+        self._stand_ins: dict[str, Node] = {}
+
+    def prepared(self, nodes: Sequence[Node]) -> Nodes:
+        """Return the nodes with stand-ins for checkpoints and numbers, whose passes are added."""
+        order = walk(nodes)
+        for node in order:
+            if node.token in self._stand_ins:
+                continue
+            if isinstance(node, Checkpoint) and not node.is_kept:
+                (made_of,) = self.prepared(node.inputs)
+                self.keep(_Spilling(node, made_of, self.budget), "checkpoint")
+            elif isinstance(node, Total):
+                alike = [item for item in order if isinstance(item, Total) and item.group == node.group]
+                self._count(tuple(alike))
+        return substitute(nodes, self._stand_ins)
+
+    def keep(self, spilling: _Spilling, why: str) -> None:
+        """Add the pass of a spill, and what that needs before."""
+        (made_of,) = self.cut((spilling.made_of,), spilling.planned)
+        plan = spilling.planned([made_of])
+        self.found.append(Spill(spilling.node, made_of, spilling.stand_in, plan, why))
+        self._stand_ins[spilling.node.token] = spilling.stand_in
+
+    def _count(self, totals: tuple[Total, ...]) -> None:
+        first = totals[0]
+        copied, rows = counting_bytes(first.parent, first.axes)
+
+        def planned(wanted: Sequence[Node]) -> Plan:
+            return make_plan(wanted, sink_bytes=copied, sink_fixed_bytes=rows, budget=self.budget)
+
+        (made_of,) = self.cut(self.prepared([first.parent]), planned)
+        stand_ins = tuple(_imagined(total, "read") for total in totals)
+        self.found.append(Counting(totals, made_of, stand_ins, planned([made_of])))
+        self._stand_ins |= {total.token: item for total, item in zip(totals, stand_ins, strict=True)}
+
+    def cut(self, nodes: Nodes, planned: Planner) -> Nodes:
+        """Add spills as long as they save; return the nodes with stand-ins."""
+        while (better := _better(nodes, planned, self.budget)) is not None:
+            spilling, why = better
+            self.keep(spilling, why)
+            nodes = substitute(nodes, {spilling.node.token: spilling.stand_in})
+        return nodes
+
+
+def _imagined(node: Node, what: str) -> Source:
+    token, label = content_hash("imagined", node.token), f"{what} {node.label.split(' (')[0]}"
+    return Source(Imagined(node.shape, node.dtype, token, label))
 
 
 class _Spilling:
@@ -97,7 +135,7 @@ class _Spilling:
 
     def __init__(self, node: Node, made_of: Node, budget: Budget | None) -> None:
         self.node, self.made_of, self.budget = node, made_of, budget
-        self.stand_in = Source(_Imagined(node))
+        self.stand_in = _imagined(node, "read what was kept after")
 
     def planned(self, nodes: Sequence[Node]) -> Plan:
         """Return the plan of the pass that makes it."""
@@ -109,20 +147,6 @@ class _Spilling:
         """Return what making, writing and committing it costs."""
         size = math.prod(self.node.shape) * self.node.dtype.itemsize
         return _pass_ns([self.made_of], self.planned([self.made_of])) + size * WRITE_NS_PER_BYTE
-
-    def finished(self, why: str, spills: list[Spill]) -> Spill:
-        """Return the spill; what its own pass needs before is added to the others."""
-        (made_of,) = _cut((self.made_of,), self.planned, spills, self.budget)
-        return Spill(self.node, made_of, self.stand_in, self.planned([made_of]), why)
-
-
-def _cut(nodes: Nodes, planned: Planner, spills: list[Spill], budget: Budget | None) -> Nodes:
-    """Add spills as long as they save; return the nodes with stand-ins."""
-    while (better := _better(nodes, planned, budget)) is not None:
-        spilling, why = better
-        spills.append(spilling.finished(why, spills))
-        nodes = substitute(nodes, {spilling.node.token: spilling.stand_in})
-    return nodes
 
 
 def _better(nodes: Nodes, planned: Planner, budget: Budget | None) -> tuple[_Spilling, str] | None:

@@ -1,25 +1,23 @@
-"""The passes of a sink: arrays that are kept on disk first, then what was asked for."""
+"""The passes of a sink: what is kept on disk or counted first, then what was asked for."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from chunkmed.graph.box import Box
-from chunkmed.graph.checkpoint import Checkpoint
-from chunkmed.graph.evaluate import walk
-from chunkmed.graph.nodes import Array, Node, Source
+from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.plan import Plan
 from chunkmed.graph.run import Work, run
-from chunkmed.graph.scratch import Scratch, write_block
-from chunkmed.provenance import content_hash
+from chunkmed.graph.scratch import Scratch
+from chunkmed.graph.spill import Spill
+from chunkmed.graph.standins import substitute
+from chunkmed.graph.totals import Counting
 
-__all__ = ["PlannedOnly", "Program", "Spill", "planning", "substitute"]
+__all__ = ["Early", "PlannedOnly", "Program", "planning"]
 
 
 class PlannedOnly(Exception):  # noqa: N818 - it says where planning came to, nothing went wrong
@@ -43,19 +41,8 @@ def planning() -> Iterator[None]:
         _planning.reset(token)
 
 
-@dataclass(frozen=True)
-class Spill:
-    """An array that is kept on disk, in a pass of its own."""
-
-    node: Node
-    """What is kept."""
-    made_of: Node
-    """What makes the values, with earlier spills as stand-ins."""
-    stand_in: Source
-    """What later passes read, before there is anything to read."""
-    plan: Plan
-    why: str
-    """``checkpoint``, or ``halo`` or ``memory`` where the plan put it in."""
+#: A pass before the last one.
+Early = Spill | Counting
 
 
 @dataclass(frozen=True)
@@ -66,7 +53,7 @@ class Program:
     ----------
     nodes : tuple of Node
         What tasks of the last pass evaluate, with stand-ins for what is kept.
-    spills : tuple of Spill
+    early : tuple of Spill and Counting
         Passes before, in order.
     plan : Plan
         Of the last pass.
@@ -76,10 +63,10 @@ class Program:
     """
 
     nodes: tuple[Node, ...]
-    spills: tuple[Spill, ...]
+    early: tuple[Early, ...]
     plan: Plan
     lasting: bool
-    _kept: dict[str, Scratch] = field(default_factory=dict, repr=False)
+    _kept: list[Scratch] = field(default_factory=list, repr=False)
 
     @property
     def peak_bytes(self) -> int:
@@ -89,7 +76,7 @@ class Program:
     @property
     def plans(self) -> tuple[Plan, ...]:
         """The plan of each pass, in order."""
-        return (*(spill.plan for spill in self.spills), self.plan)
+        return (*(each.plan for each in self.early), self.plan)
 
     def run(
         self,
@@ -113,41 +100,12 @@ class Program:
         if _planning.get():
             raise PlannedOnly(self, name)
         made: dict[str, Node] = {}
-        for spill in self.spills:
-            made[spill.stand_in.token] = self._keep(spill, made)
+        for each in self.early:
+            found, scratch = each.make(made, self.lasting)
+            made |= found
+            if scratch is not None:
+                self._kept.append(scratch)
         work = Work(substitute(self.nodes, made), function)
         yield from run(work, self.plan, name=name, skip=skip, done=done)
-        for scratch in self._kept.values():
+        for scratch in self._kept:
             scratch.succeeded()
-
-    def _keep(self, spill: Spill, made: Mapping[str, Node]) -> Node:
-        node = spill.node
-        token = content_hash("spill", node.token) if self.lasting else None
-        scratch = Scratch(node.shape, node.dtype, token)
-        work = Work(substitute((spill.made_of,), made), partial(write_block, scratch.writer))
-        for _ in run(
-            work, spill.plan, name="keeping", skip=scratch.skip, done=lambda _, o: scratch.record(o)
-        ):
-            pass
-        self._kept[node.token] = scratch
-        source = scratch.source()
-        if isinstance(node, Checkpoint):
-            node.keep(source, scratch)
-        return source
-
-
-def substitute(nodes: Sequence[Node], made: Mapping[str, Node]) -> tuple[Node, ...]:
-    """Return the nodes with others in place of some below them; tokens stay, for values do."""
-    if not made:
-        return tuple(nodes)
-    new: dict[str, Node] = {}
-    for node in walk(nodes):
-        inputs = tuple(new[item.token] for item in node.inputs)
-        if node.token in made:
-            new[node.token] = made[node.token]
-        elif all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
-            new[node.token] = node
-        else:
-            new[node.token] = copy.copy(node)
-            new[node.token].inputs = inputs
-    return tuple(new[node.token] for node in nodes)

@@ -1,4 +1,4 @@
-"""Which of dask's reductions are known: mean, variance, sum, lowest and highest along one axis.
+"""Which of dask's reductions are known: mean, variance, sum, lowest and highest.
 
 dask builds a reduction as a layer of chunks, layers that combine and one that aggregates. They are
 recognised by the identity of dask's own functions, so that nothing else is taken for one.
@@ -18,20 +18,21 @@ from dask.blockwise import Blockwise
 
 from chunkmed.graph.along import AxisStatistics, Reduced
 from chunkmed.graph.box import whole
-from chunkmed.graph.nodes import Call, Crop, Node
+from chunkmed.graph.nodes import Call, Crop, Node, Opaque
+from chunkmed.graph.totals import Total
 
-__all__ = ["AxisReduction", "axis_reduction", "reduction"]
+__all__ = ["Reduction", "axis_reduction", "is_countable", "known_reduction", "number_reduction"]
 
 
 @dataclass(frozen=True)
-class AxisReduction:
+class Reduction:
     """What a dask array reduces, and how."""
 
     source: str
     """Name of the dask array that is reduced."""
     kind: str
     """``mean``, ``variance``, ``total``, ``minimum`` or ``maximum``."""
-    axis: int
+    axes: tuple[int, ...]
     skipna: bool
     keepdims: bool
     ddof: float
@@ -68,7 +69,7 @@ def _rows() -> Iterator[_Known]:
 _TABLE = tuple(_rows())
 
 
-def axis_reduction(graph: Any, name: str) -> AxisReduction | None:
+def known_reduction(graph: Any, name: str) -> Reduction | None:
     """Return what the dask array ``name`` reduces, None where it is no known reduction."""
     final = _layer_call(graph, name)
     if final is None:
@@ -108,24 +109,24 @@ def _unwrapped(call: Any) -> tuple[Any, dict[str, Any]] | None:
     return (call, settings) if callable(call) else None
 
 
-def _match(chunks: Any, aggregate: Any, final: dict[str, Any]) -> AxisReduction | None:
+def _match(chunks: Any, aggregate: Any, final: dict[str, Any]) -> Reduction | None:
     unwrapped = _unwrapped(chunks.task.func)
     if unwrapped is None or len(chunks.indices) != 1:
         return None
     chunk, settings = unwrapped[0], unwrapped[1] | dict(chunks.task.kwargs)
     axis = settings.pop("axis", None)
     found = [row for row in _TABLE if row.chunk is chunk and row.aggregate is aggregate]
-    if len(found) != 1 or not isinstance(axis, tuple) or len(axis) != 1 or final.get("axis") != axis:
+    if len(found) != 1 or not isinstance(axis, tuple) or final.get("axis") != axis:
         return None
     skipna = _skips(settings, found[0].skipna)
     plain = set(settings) <= {"sum", "numel", "dtype", "keepdims", "implicit_complex_dtype"}
     known = set(final) <= {"sum", "ddof", "dtype", "axis", "keepdims"}
     if skipna is None or not plain or not known or settings.get("implicit_complex_dtype"):
         return None
-    return AxisReduction(
+    return Reduction(
         source=chunks.indices[0][0],
         kind=found[0].kind,
-        axis=int(axis[0]),
+        axes=tuple(sorted(int(each) for each in axis)),
         skipna=skipna,
         keepdims=bool(final.get("keepdims")),
         ddof=float(final.get("ddof", 0)),
@@ -142,25 +143,34 @@ def _skips(settings: dict[str, Any], otherwise: bool) -> bool | None:
     return False if settings["sum"] in (np.sum, dask_chunk.sum) else None
 
 
-def reduction(parent: Node, found: AxisReduction) -> Node | None:
-    """Return the node of a reduction; None for what float64 does not hold."""
+def is_countable(parent: Node, found: Reduction) -> bool:
+    """Whether float64 holds the values, and there are some."""
     dtype = parent.dtype
     known = dtype.kind in "bf" or (dtype.kind in "iu" and dtype.itemsize <= 4)
     if not parent.dtype_known or not known or dtype in (np.float16, np.longdouble):
-        return None
-    if found.axis >= len(parent.shape) or not parent.shape[found.axis]:
-        return None
+        return False
+    return all(axis < len(parent.shape) and parent.shape[axis] for axis in found.axes)
+
+
+def number_reduction(parent: Node, found: Reduction, opaque: Opaque) -> Total:
+    """Return the node of a reduction to a few numbers; ``opaque`` is what dask has of it."""
+    dtype = parent.dtype if found.kind in ("minimum", "maximum") else np.dtype(found.dtype)
+    return Total(opaque, parent, found.axes, found.kind, skipna=found.skipna, ddof=found.ddof, dtype=dtype)
+
+
+def axis_reduction(parent: Node, found: Reduction) -> Node:
+    """Return the node of a reduction along one axis."""
     # Here, for numba takes a second to import.
     from chunkmed.kernels import running
 
+    (axis,) = found.axes
     settings = {"ddof": found.ddof} if found.kind == "variance" else {}
     call = Call(getattr(running, found.kind), settings)
     of_values = found.kind in ("minimum", "maximum")
-    result = Reduced(
-        AxisStatistics(parent, found.axis, found.skipna), call, dtype if of_values else found.dtype
-    )
+    dtype = parent.dtype if of_values else found.dtype
+    result = Reduced(AxisStatistics(parent, axis, found.skipna), call, dtype)
     if not found.keepdims:
         return result
     axes: list[int | None] = list(range(len(result.shape)))
-    axes.insert(found.axis, None)
+    axes.insert(axis, None)
     return Crop(result, whole(result.shape), axes)

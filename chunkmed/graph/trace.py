@@ -1,8 +1,8 @@
 """From a dask array back to its node, by an allow-list.
 
 Traced: chunkmed's own layers; the elementwise functions of :data:`ELEMENTWISE` with identity or
-broadcast indices; slices of step one, integers and new axes; rechunking; small NumPy arrays; mean,
-variance, standard deviation, sum, lowest and highest along one axis.
+broadcast indices; slices of step one, integers, new axes and transposes; rechunking; small NumPy
+arrays; mean, variance, standard deviation, sum, lowest and highest along one axis or to a few numbers.
 Everything else is an :class:`~chunkmed.graph.nodes.Opaque` source on its original blocks: never an
 arbitrary ``Blockwise``, because ``map_blocks(b - b.mean())`` would be silently wrong when re-blocked.
 """
@@ -23,11 +23,12 @@ from dask.array import reductions
 from dask.array.core import _enforce_dtype
 from dask.blockwise import Blockwise, blockwise_token
 
-from chunkmed.graph.constant import Constant
-from chunkmed.graph.nodes import Array, Call, Crop, Node, Opaque, Pointwise, Source
-from chunkmed.graph.reductions import axis_reduction, reduction
+from chunkmed.graph.box import whole
+from chunkmed.graph.constant import ArrayReader, Constant
+from chunkmed.graph.nodes import Call, Crop, Node, Opaque, Pointwise, Source
+from chunkmed.graph.reductions import axis_reduction, is_countable, known_reduction, number_reduction
+from chunkmed.graph.totals import MOST_NUMBERS, rows_of
 from chunkmed.graph.views import BlocksLayer, Chunks
-from chunkmed.provenance import content_hash
 
 __all__ = ["ELEMENTWISE", "ArrayReader", "is_elementwise", "node_of", "trace"]
 
@@ -50,21 +51,6 @@ ELEMENTWISE: tuple[Any, ...] = (
 )
 #: A NumPy operand up to this size is carried in the node; larger ones stay dask's.
 CONSTANT_BYTES = 1 << 20
-
-
-class ArrayReader:
-    """A NumPy array as something to read from."""
-
-    def __init__(self, array: Array) -> None:
-        self.array = array
-        self.shape, self.dtype, self.chunks = array.shape, array.dtype, array.shape
-        from dask.tokenize import tokenize
-
-        self.token = content_hash("array", tokenize(array))
-
-    def read(self, box: Any) -> Array:
-        """Return a box of the array."""
-        return self.array[tuple(slice(a, b) for a, b in box)]
 
 
 @dataclass(frozen=True)
@@ -126,6 +112,7 @@ class _Tracer:
             self._constant,
             self._rechunked,
             self._sliced,
+            self._transposed,
             self._reduced,
         )
         for attempt in attempts:
@@ -136,6 +123,12 @@ class _Tracer:
             if found is not None:
                 return found
         return self._opaque(name, hint)
+
+    def _same_values(self, name: str, below: str, hint: Chunks | None) -> Traced:
+        """Visit what ``name`` takes values from as they are: its dtype is that of ``name``."""
+        if name in self.dtypes:
+            self.dtypes.setdefault(below, self.dtypes[name])
+        return self.visit(below, hint)
 
     def _opaque(self, name: str, hint: Chunks | None) -> Traced:
         if hint is None or name not in self.graph.layers:
@@ -194,28 +187,48 @@ class _Tracer:
         # A function of the user's may have the name, but its layer is a Blockwise.
         if not name.startswith("rechunk-") or layer is None or isinstance(layer, Blockwise):
             return None
-        below = self.visit(_single(self.graph.dependencies[name]), None)
+        below = self._same_values(name, _single(self.graph.dependencies[name]), None)
         return Traced(below.node, hint)
 
     def _sliced(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
         if not name.startswith("getitem-") or layer is None or isinstance(layer, Blockwise):
             return None
-        below = self.visit(_single(self.graph.dependencies[name]), None)
+        below = self._same_values(name, _single(self.graph.dependencies[name]), None)
         if below.chunks is None:
             return None
         crop = _crop(below, layer)
         return None if crop is None else Traced(*crop)
 
+    def _transposed(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
+        if not isinstance(layer, Blockwise) or layer.task.func is not np.transpose or len(layer.indices) != 1:
+            return None
+        (source, indices), axes = layer.indices[0], dict(layer.task.kwargs).get("axes")
+        if not isinstance(source, str) or indices is None or not isinstance(axes, tuple):
+            return None
+        if tuple(indices[axis] for axis in axes) != tuple(layer.output_indices):
+            return None
+        order = range(len(axes))
+        below = self._same_values(name, source, hint and tuple(hint[axes.index(axis)] for axis in order))
+        chunks = below.chunks and tuple(below.chunks[axis] for axis in axes)
+        return Traced(Crop(below.node, whole(below.node.shape), axes), chunks)
+
     def _reduced(self, name: str, layer: Any, hint: Chunks | None) -> Traced | None:
-        found = axis_reduction(self.graph, name)
+        found = known_reduction(self.graph, name)
         if found is None:
             return None
         below = self.visit(found.source, None)
-        node = reduction(below.node, found)
-        if node is None or below.chunks is None:
+        if below.chunks is None or not is_countable(below.node, found):
             return None
         kept = ((1,),) if found.keepdims else ()
-        return Traced(node, (*below.chunks[: found.axis], *kept, *below.chunks[found.axis + 1 :]))
+        chunks: Chunks = ()
+        for axis, sizes in enumerate(below.chunks):
+            chunks += kept if axis in found.axes else (sizes,)
+        if len(found.axes) == 1 and len(below.chunks) > 1:
+            return Traced(axis_reduction(below.node, found), chunks)
+        if rows_of(below.node.shape, found.axes) > MOST_NUMBERS:
+            return None
+        opaque = Opaque(name, self._below(name), chunks, None)
+        return Traced(number_reduction(below.node, found, opaque), chunks)
 
 
 def _single(names: set[str]) -> str:

@@ -76,7 +76,7 @@ def label(
         if axes is not None:
             raise InputError("axes of a NumPy array", kind="bad-axis", fix="give an xarray.DataArray")
         return scipy.ndimage.label(input, structure, output)
-    image = lift(input)
+    image = lift(input).one_channel()
     along = image.axes(axes)
     connected = _embedded(structure, along, len(image.node.shape))
     apart = image.time_axis if image.time_axis is not None and image.time_axis not in along else None

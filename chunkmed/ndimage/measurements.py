@@ -77,7 +77,7 @@ def _request(input: Any, labels: Any, index: Any) -> _Request:  # noqa: A002
         raise InputError(
             "image and labels differ in shape", kind="shape-mismatch", why=" against ".join(map(str, shapes))
         )
-    lifted = [lift(item) for item in images]
+    lifted = [lift(item).one_channel() for item in images]
     like = next((item for item in lifted if item.dims is not None), lifted[0])
     nodes = iter(item.node for item in lifted)
     values = None if scalar is not None else next(nodes)
@@ -274,7 +274,7 @@ def find_objects(input: Any, max_label: int = 0) -> Any:  # noqa: A002
     """
     if not _is_ours(input):
         return scipy.ndimage.find_objects(input, max_label)
-    image = lift(input)
+    image = lift(input).one_channel()
     if image.node.dtype.kind not in "iub":
         raise TypeError("find_objects expects an integer array")
     axes = Axes(image.node.shape, image.time_axis, image.space_axes)

@@ -49,7 +49,7 @@ _label.__doc__ = ndimage.label.__doc__
 _FILTERS = ("gaussian_filter", "median_filter")
 _MORPHOLOGY = ("binary_erosion", "binary_dilation", "binary_opening", "binary_closing")
 #: Arguments of scipy's that a lazy image cannot take, or that a recipe has no use for.
-_NOT_IN_RECIPES = ("input", "image", "labels", "brute_force")
+_NOT_IN_RECIPES = ("input", "image", "labels", "brute_force", "padding")
 
 
 def _operation(name: str, function: Callable[..., Any], like: Callable[..., Any] | None = None) -> Operation:

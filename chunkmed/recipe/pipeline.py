@@ -10,6 +10,7 @@ import xarray as xr
 from chunkmed.coords import grid_of
 from chunkmed.errors import ChunkmedError, InputError, SourceError
 from chunkmed.measures import measure
+from chunkmed.padding import padding_range
 from chunkmed.recipe.model import Measurement, Recipe, Step
 from chunkmed.recipe.operations import operation
 
@@ -70,6 +71,8 @@ class Pipeline:
         for key in found.images:
             if key in settings:
                 settings[key] = self[str(settings[key])]
+        if step.do == "threshold":
+            settings["padding"] = "exclude" if self.recipe.exclude_padding else "include"
         with xr.set_options(arithmetic_join="exact"):
             try:
                 out: xr.DataArray = found.function(*(self[name] for name in step.of), **settings)
@@ -79,7 +82,7 @@ class Pipeline:
             return self._without_padding(out) if step.do == "threshold" else out
 
     def _without_padding(self, mask: xr.DataArray) -> xr.DataArray:
-        if not self.recipe.exclude_padding or "padding_value" not in self.image.attrs:
+        if not self.recipe.exclude_padding or padding_range(self.image.attrs) is None:
             return mask
         kept: xr.DataArray = mask & self.image.cm.valid
         return kept

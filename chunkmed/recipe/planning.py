@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from chunkmed.coords import grid_of
 from chunkmed.explanation import Pass, passes_of
-from chunkmed.graph.box import Box
-from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.lift import lift
-from chunkmed.graph.nodes import Array, Node, Source
+from chunkmed.graph.nodes import Node, Source
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.program import PlannedOnly, Program, planning
+from chunkmed.graph.standins import Imagined, NotMadeError
 from chunkmed.graph.views import view
 from chunkmed.provenance import content_hash
 from chunkmed.recipe.model import Measurement, Recipe, Step
 from chunkmed.recipe.pipeline import Pipeline
-from chunkmed.store import layout_of
+from chunkmed.writing import planned_passes
 
 __all__ = ["PlannedPass", "plan_recipe"]
 
@@ -63,24 +63,6 @@ def plan_recipe(recipe: Recipe, image: xr.DataArray) -> list[PlannedPass]:
     return planner.passes
 
 
-class _NotKnownError(Exception):
-    """A step asks for values that a pass would have made."""
-
-
-class _Unmade:
-    """Values that a pass would have made: planned with, never read."""
-
-    label = "read what was labelled"
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any, name: str) -> None:
-        self.shape, self.dtype, self.chunks = shape, np.dtype(dtype), layout_of(shape).shard
-        self.token = content_hash("unmade", name, shape, str(self.dtype))
-
-    def read(self, box: Box) -> Array:
-        """Say that only a run would know."""
-        raise _NotKnownError
-
-
 class _Planner(Pipeline):
     """A pipeline that notes passes in place of running them."""
 
@@ -97,7 +79,7 @@ class _Planner(Pipeline):
                 return super()._make(step)
         except PlannedOnly as found:
             self._note(f"{step.name} ({found.name})", found.program)
-        except _NotKnownError:
+        except NotMadeError:
             # A look at single voxels: what comes after is noted below.
             pass
         settings = {key: self._value(value) for key, value in step.settings.items()}
@@ -116,16 +98,16 @@ class _Planner(Pipeline):
 
     def _unmade(self, like: str, dtype: Any, name: str) -> xr.DataArray:
         image = self[like]
-        return image.copy(data=view(Source(_Unmade(image.shape, dtype, name))))
+        token = content_hash("unmade", name, image.shape, str(np.dtype(dtype)))
+        return image.copy(data=view(Source(Imagined(image.shape, dtype, token, "read what was labelled"))))
 
     def save(self, name: str) -> None:
-        """Note the pass that writes a step; it is read from disk afterwards."""
+        """Note the passes that write a step with its coarser levels; it is read from disk afterwards."""
         node = lift(self[name]).node
-        shard = layout_of(node.shape).shard
-        program = make_program(
-            [node], unit=shard, sink_fixed_bytes=encoding_bytes(shard, node.dtype.itemsize)
-        )
-        self._note(f"save {name}", program, written=node)
+        for each in planned_passes(node, grid_of(self[name])):
+            level = f", level {each.first}" if each.first else ""
+            # The last node of a program is what it writes.
+            self._note(f"save {name}{level}", each.program, written=each.program.nodes[0])
         self.replace(name, self._unmade(name, node.dtype, f"saved {name}"))
 
     def plan_measurement(self, wanted: Measurement) -> None:

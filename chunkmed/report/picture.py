@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from chunkmed.cardiac import summary
 from chunkmed.coords import grid_of, has_grid, time_dim_of
 from chunkmed.grid import Grid
+from chunkmed.padding import padding_range
 from chunkmed.report.files import draft_of
 from chunkmed.report.panels import INK, QUIET, draw_contours, draw_curve, draw_list, draw_slice
 from chunkmed.report.planes import Plane, plane_across
@@ -39,7 +40,7 @@ def summary_picture(
     ----------
     image : DataArray (t, z, y, x)
         Lazy or not; only the slices shown are read. Without a grid the scale is in voxels and no
-        patient directions are drawn. ``attrs["padding_value"]`` is left out of the gray window.
+        patient directions are drawn. Padding (``attrs["padding_value"]``) is left out of the gray window.
     labels : DataArray (t, z, y, x)
         Integers, 0 is background; outlined in one colour per label. One pass over one time point
         finds the centre of what is labelled.
@@ -149,7 +150,7 @@ def _draw_slices(
     center = center_of(masks[0] != 0)
     slices = load(volume_at(image, t), center, normals)
     outlines = [load(mask, center, normals) for mask in masks]
-    window = gray_window(slices, image.attrs.get("padding_value"))
+    window = gray_window(slices, padding_range(image.attrs))
     cmap = "gray_r" if image.attrs.get("photometric_interpretation") == "MONOCHROME1" else "gray"
     for axes, plane in zip(panels, planes, strict=True):
         draw_slice(axes, slices[plane.normal], plane, grid, window, cmap=cmap)

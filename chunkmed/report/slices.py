@@ -43,12 +43,15 @@ def load(volume: xr.DataArray, center: dict[str, int], axes: tuple[str, ...]) ->
     return {axis: found[f"across_{axis}"].values for axis in axes}
 
 
-def gray_window(slices: Slices, padding_value: float | None) -> tuple[float, float]:
-    """Return the intensities drawn black and white: percentiles without padding and NaN."""
+def gray_window(slices: Slices, padding: tuple[float, float] | None) -> tuple[float, float]:
+    """Return the intensities drawn black and white: percentiles without padding and NaN.
+
+    ``padding`` is the lowest and the highest value of padding.
+    """
     values = np.concatenate([part.ravel() for part in slices.values()])
     keep = np.isfinite(values)
-    if padding_value is not None:
-        keep &= values != padding_value
+    if padding is not None:
+        keep &= (values < padding[0]) | (values > padding[1])
     if not keep.any():
         return 0.0, 1.0
     low, high = np.percentile(values[keep].astype(np.float64), _PERCENTILES).tolist()

@@ -55,7 +55,7 @@ def _image(store: Path, label: str | None, image: StoredImage) -> dict[str, Any]
         "dims": list(image.dims),
         "dtype": image.array.dtype.name,
         "attributes": image.attributes,
-        "axes": {dim: _axis(image, dim) for dim in image.dims},
+        "axes": {dim: _axis(image, dim) for dim in image.dims if dim in image.coords},
         "uniform": bool(image.coords["grid"][2].get("uniform", 1)),
         "levels": [_level(number, level, stored) for number, level in enumerate(levels)],
     }
@@ -71,7 +71,7 @@ def _level(number: int, level: StoredImage, stored: Manifest) -> dict[str, Any]:
     sizes = [size for key, (size, _) in stored.objects.items() if key.startswith(prefix)]
     return {
         "shape": list(array.shape),
-        "spacing": [_step(level, dim) for dim in level.dims[1:]],
+        "spacing": [_step(level, dim) for dim in level.dims[-3:]],
         "shard": list(array.grid.shard),
         "chunk": list(array.grid.inner),
         "shards": len(sizes),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkmed.coords import coordinates
+from chunkmed.coords import CHANNEL, coordinates
 from chunkmed.errors import InputError, StoreError
 from chunkmed.grid import Grid
 from chunkmed.provenance import versions
@@ -57,21 +57,29 @@ def create_image(
     levels: Sequence[Level],
     dtype: Any,
     *,
+    channels: int = 0,
     name: str,
     attributes: Mapping[str, Any],
     about: Mapping[str, Any],
     trigger_time_ms: Sequence[Sequence[float]] | None = None,
     label: bool = False,
 ) -> list[ArrayWriter]:
-    """Write everything of an image but its voxels; return the writers for those, one per level."""
+    """Write everything of an image but its voxels; return the writers for those, one per level.
+
+    With ``channels`` the second axis of the arrays holds so many.
+    """
     with writing(staging.target):
         writers = [
-            _create_level(staging, number, level.grid, dtype, attributes, None if number else trigger_time_ms)
+            _create_level(
+                staging, number, level.grid, channels, dtype, attributes, None if number else trigger_time_ms
+            )
             for number, level in enumerate(levels)
         ]
         own = {"version": versions()["chunkmed"], "commit": staging.fingerprint, **about}
         own["affine"] = levels[0].grid.affine.tolist()
-        described = ngff.multiscales([level.grid for level in levels], name, label=label)
+        described = ngff.multiscales(
+            [level.grid for level in levels], name, label=label, channels=channels > 0
+        )
         root = group({"ome": described, "chunkmed": own})
         consolidate(staging.folder, root, sync=False)
         return writers
@@ -81,6 +89,7 @@ def _create_level(
     staging: Staging,
     number: int,
     grid: Grid,
+    channels: int,
     dtype: Any,
     attributes: Mapping[str, Any],
     trigger_time_ms: Sequence[Sequence[float]] | None,
@@ -89,10 +98,10 @@ def _create_level(
     described = {**attributes, "coordinates": " ".join(key for key in coords if key not in grid.dims)}
     writer, meta = create_array(
         staging.folder / array_path(number),
-        grid.shape,
+        (grid.shape[0], *([channels] if channels else []), *grid.shape[1:]),
         dtype,
         commit=staging.fingerprint,
-        dims=grid.dims,
+        dims=(grid.dims[0], *([CHANNEL] if channels else []), *grid.dims[1:]),
         attributes=described,
     )
     small = {f"{array_path(number)}/zarr.json": meta, f"{number}/zarr.json": dumps(group({}))}

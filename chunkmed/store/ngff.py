@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkmed.coords import time_units
+from chunkmed.coords import CHANNEL, time_units
 from chunkmed.grid import Grid, mean_step
 
 __all__ = ["labels_metadata", "multiscales"]
@@ -25,14 +25,16 @@ _TOWARD = (
 )
 
 
-def multiscales(grids: Sequence[Grid], name: str, *, label: bool = False) -> dict[str, Any]:
+def multiscales(
+    grids: Sequence[Grid], name: str, *, label: bool = False, channels: bool = False
+) -> dict[str, Any]:
     """Return the ``ome`` attributes of an image group; one grid per level, the finest first."""
     datasets = [
-        {"path": f"{level}/image", "coordinateTransformations": _transformations(grid)}
+        {"path": f"{level}/image", "coordinateTransformations": _transformations(grid, channels)}
         for level, grid in enumerate(grids)
     ]
     method = "mode" if label else "mean"
-    image = {"name": name, "axes": _axes(grids[0]), "datasets": datasets, "type": method}
+    image = {"name": name, "axes": _axes(grids[0], channels), "datasets": datasets, "type": method}
     out: dict[str, Any] = {"version": _VERSION, "multiscales": [image]}
     return out | {"image-label": {"source": {"image": "../../"}}} if label else out
 
@@ -42,11 +44,11 @@ def labels_metadata(names: list[str]) -> dict[str, Any]:
     return {"version": _VERSION, "labels": sorted(names)}
 
 
-def _axes(grid: Grid) -> list[dict[str, Any]]:
+def _axes(grid: Grid, channels: bool) -> list[dict[str, Any]]:
     first: dict[str, Any] = {"name": grid.time_dim, "type": "time" if grid.time_dim == "t" else "custom"}
     if time_units(grid) == "ms":
         first["unit"] = "millisecond"
-    axes = [first]
+    axes = [first, {"name": CHANNEL, "type": "channel"}] if channels else [first]
     for column, axis in ((2, "z"), (1, "y"), (0, "x")):
         entry: dict[str, Any] = {"name": axis, "type": "space"}
         if grid.known:
@@ -62,11 +64,14 @@ def _toward(grid: Grid, column: int) -> str:
     return _TOWARD[main][0 if step[main] > 0 else 1]
 
 
-def _transformations(grid: Grid) -> list[dict[str, Any]]:
+def _transformations(grid: Grid, channels: bool) -> list[dict[str, Any]]:
     # Scales must be positive: a single time point, or times that do not rise, scale by one.
     time_step = mean_step(grid.time_ms, 1.0)
     scale = [time_step if time_step > 0 else 1.0, *grid.spacing_mm]
     origin = [grid.time_ms[0], grid.z_mm[0], grid.y_mm[0], grid.x_mm[0]]
+    if channels:
+        scale.insert(1, 1.0)
+        origin.insert(1, 0.0)
     return [
         {"type": "scale", "scale": [float(value) for value in scale]},
         {"type": "translation", "translation": [float(value) for value in origin]},

@@ -26,9 +26,13 @@ class Level:
     factors: Factors
     """Voxels of the level above that one voxel stands for, along z, y, x."""
 
+    def factors_of(self, ndim: int) -> tuple[int, ...]:
+        """Return the factors of all axes, 1 for those before z."""
+        return (*(1,) * (ndim - 3), *self.factors)
+
     def shrink(self, box: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-        """Return the box of this level for a box (t, z, y, x) of the level above."""
-        pairs = zip(box, (1, *self.factors), strict=True)
+        """Return the box of this level for a box (..., z, y, x) of the level above."""
+        pairs = zip(box, self.factors_of(len(box)), strict=True)
         return tuple((start // f, -(-stop // f)) for (start, stop), f in pairs)
 
 
@@ -81,8 +85,10 @@ def owned_levels(
         Shape of a block, in voxels of the first level; blocks start at its multiples.
     """
     sides = list(block)
+    leading = sides[:-3]
     for number, level in enumerate(levels[1:], start=1):
-        factors, above = (1, *level.factors), levels[number - 1].grid.shape
+        factors, above = level.factors_of(len(sides)), (*leading, *levels[number - 1].grid.shape[1:])
+        # Axes before z are the same on all levels: a block owns its part of them.
         covers = [side >= n for side, n in zip(sides, above, strict=True)]
         even = [side % (s * f) == 0 for side, s, f in zip(sides, shards[number], factors, strict=True)]
         if not all(c or e for c, e in zip(covers, even, strict=True)):
@@ -94,8 +100,9 @@ def owned_levels(
 def unit_of(levels: Sequence[Level], shards: Sequence[Sequence[int]], count: int) -> tuple[int, ...]:
     """Return the smallest block of the first level that covers whole shards of ``count`` levels more."""
     unit = list(shards[0])
-    scale = [1, 1, 1, 1]
+    scale = [1] * len(unit)
     for level, shard in zip(levels[1 : count + 1], shards[1 : count + 1], strict=True):
-        scale = [s * f for s, f in zip(scale, (1, *level.factors), strict=True)]
+        scale = [s * f for s, f in zip(scale, level.factors_of(len(unit)), strict=True)]
         unit = [math.lcm(u, s * f) for u, s, f in zip(unit, shard, scale, strict=True)]
-    return tuple(min(n, u) for n, u in zip(levels[0].grid.shape, unit, strict=True))
+    sides = zip(levels[0].grid.shape[1:], unit[-3:], strict=True)
+    return (*unit[:-3], *(min(n, u) for n, u in sides))

@@ -154,8 +154,8 @@ def test_spilled_chains_give_what_fused_ones_give():
     with spilling(), observing(seen):
         program = make_program([lift(chain(image)).node])
         found = total(chain(image))
-    assert len(program.spills) >= 2
-    assert {spill.why for spill in program.spills} == {"halo"}
+    assert len(program.early) >= 2
+    assert {spill.why for spill in program.early} == {"halo"}
     assert len(seen.seen) == len(program.plans)
     assert found == int(reference(VALUES).sum())
 
@@ -232,11 +232,11 @@ def test_halos_that_cost_more_than_a_pass_are_not_computed():
     costly = ndi.median_filter(ndi.gaussian_filter(image, (0, 3, 3, 3)), (1, 7, 7, 7)) > 30
     closed = ndi.binary_closing(costly, structure=np.ones((1, 3, 3, 3)), iterations=12)
     small = make_program([lift(closed).node], unit=SHARD, budget=small_budget(800, 2))
-    assert [spill.why for spill in small.spills] == ["halo"]
+    assert [spill.why for spill in small.early] == ["halo"]
     large = make_program([lift(closed).node], unit=SHARD, budget=Budget.of("12 GB", 2))
-    assert not large.spills
+    assert not large.early
     cheap = ndi.gaussian_filter(ndi.gaussian_filter(image, (0, 1, 1, 1)), (0, 1, 1, 1))
-    assert not make_program([lift(cheap).node], unit=SHARD, budget=small_budget(800, 2)).spills
+    assert not make_program([lift(cheap).node], unit=SHARD, budget=small_budget(800, 2)).early
 
 
 def test_what_does_not_fit_at_once_is_cut():
@@ -248,8 +248,8 @@ def test_what_does_not_fit_at_once_is_cut():
     fused = make_program([node], unit=SHARD, budget=Budget.of("16 GB", 1))
     with patch.object(passes, "_GAIN", 0.0):
         cut = make_program([node], unit=SHARD, budget=small_budget(700, 1))
-    assert not fused.spills
-    assert {spill.why for spill in cut.spills} == {"memory"}
+    assert not fused.early
+    assert {spill.why for spill in cut.early} == {"memory"}
     assert cut.peak_bytes <= 700e6
     with pytest.raises(PlanError):
         make_program([node], unit=SHARD, budget=small_budget(400, 1))
@@ -277,7 +277,7 @@ def test_one_task_a_block_and_one_read_a_voxel():
     ):
         program = make_program([lift(out).node])
         total(out)
-    assert not program.spills
+    assert not program.early
     ((_, tasks, done),) = seen.seen
     assert tasks == done == program.plan.tasks
     assert len(readings) == tasks
@@ -365,7 +365,7 @@ def test_nothing_above_what_dask_made_is_taken_up(scratch, monkeypatch):
 
     with spilling():
         program = make_program([lift(made_by(np.negative)).node])
-        assert len(program.spills) >= 2 and not program.lasting
+        assert len(program.early) >= 2 and not program.lasting
         failing = _FailingAtTheEnd()
         with pytest.raises(RuntimeError, match="cut off"), observing(failing):
             total(made_by(np.negative))

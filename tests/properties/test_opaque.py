@@ -36,9 +36,7 @@ def images(array):
 
 #: Functions of dask and of NumPy arrays: what they are called in ``explain``, m is the module.
 OPAQUE_ARRAYS = {
-    "x.T + x": ("rechunk-merge", lambda m, a: a.T + a),
     "swapaxes": ("rechunk-merge", lambda m, a: m.swapaxes(a, 1, 2) - a),
-    "moveaxis": ("transpose", lambda m, a: m.moveaxis(a, 0, -1)),
     "isin": ("any-aggregate", lambda m, a: m.isin(a, [3, 4, 5])),
     "cumsum": ("cumsum", lambda m, a: m.cumsum(a, axis=2) + a),
     "cumprod": ("cumprod", lambda m, a: m.cumprod(a % 3, axis=0)),
@@ -63,7 +61,6 @@ OPAQUE_ARRAYS = {
     "modf": ("modf1-modf", lambda m, a: m.modf(a / 4)[0]),
     "broadcast_to": ("rechunk-merge", lambda m, a: m.broadcast_to(a[:1], SHAPE) - a),
     "argmax": ("arg_agg-aggregate", lambda m, a: a - m.argmax(a, axis=0)),
-    "maximum of all": ("max-aggregate", lambda m, a: a * 2 - m.max(a)),
     "tril": ("arange", lambda m, a: m.tril(a)),
     "gradient": ("_trim", lambda m, a: m.gradient(a * 1.0, axis=1)),
 }
@@ -75,14 +72,12 @@ OPAQUE_IMAGES = {
     "roll": ("rechunk-merge", lambda x: x.roll(y=2) + x),
     "pad": ("concatenate", lambda x: x.pad(z=1, constant_values=0)),
     "coarsen": ("mean_agg-aggregate", lambda x: x.coarsen(x=2).mean()),
-    "interp": ("transpose", lambda x: x.interp(x=[0.5, 1.25, 2.0])),
+    "interp": ("interpnd", lambda x: x.interp(x=[0.5, 1.25, 2.0])),
     "quantile over t": ("rechunk-merge", lambda x: x * 0.0 + x.quantile(0.5, "t", skipna=False)),
     "cumsum": ("cumsum", lambda x: x.cumsum("z") + x),
     "concat": ("concatenate", lambda x: xr.concat([x, x + 1], "t")),
     "sortby": ("getitem", lambda x: x.sortby("z", ascending=False)),
-    "transposed operand": ("transpose", lambda x: x - x.transpose("x", "t", "y", "z")),
     "dot": ("getitem", lambda x: x + x.dot(xr.DataArray(np.arange(4), dims="t"))),
-    "minus mean over x": ("transpose", lambda x: x - x.mean("x")),
     "differentiate": ("_trim", lambda x: x.astype("f8").differentiate("y")),
 }
 TRACED = {
@@ -104,6 +99,14 @@ TRACED = {
     "range over t": lambda x: x + (x.max("t") - x.min("t")) / (x.var("t", ddof=1) + 1),
     "reduced, sliced, reduced": lambda x: x - x.mean("t")[1:].max("z"),
     "reduced over z": lambda x: x - x.mean("t").max("z"),
+    "other order": lambda x: x.transpose("x", "t", "y", "z") * 2 - x,
+    "x.T + x": lambda x: x + x.data.T,
+    "minus mean over x": lambda x: x - x.mean("x"),
+    "minus mean": lambda x: x - x.mean(),
+    "minus highest": lambda x: x * 2 - x.max(),
+    "normalised per time point": lambda x: (x - x.mean(("z", "y", "x"))) / (x.std(("z", "y", "x")) + 1),
+    "numbers of numbers": lambda x: (x - x.mean()) / ((x - x.mean()) ** 2).sum(),
+    "to one number per slice": lambda x: x - x.sum(("t", "y", "x"), skipna=False) + x.min(("y", "x")),
     "rechunked": lambda x: (x.chunk({"t": 2, "z": 5}) if x.chunks else x) + 1,
 }
 

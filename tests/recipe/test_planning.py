@@ -90,3 +90,20 @@ def test_what_does_not_fit_is_said_with_its_step():
     recipe = parse(RECIPE.replace("{level}", "50"), "mine")
     with cm.config(memory="50 MB", workers=1), pytest.raises(PlanError, match="step 'parts'"):
         plan_recipe(recipe, image())
+
+
+def test_coarser_levels_are_passes_too(tmp_path, monkeypatch):
+    """Where a block does not hold whole shards of a coarser level."""
+    values = np.zeros((1, 2, 300, 1100), np.uint8)
+    axes = [tuple(np.arange(n) * 1.0) for n in values.shape]
+    wide = attach(sourced(values, (1, 2, 300, 256)), Grid(axes[1], axes[2], axes[3], axes[0]))
+    recipe = parse(RECIPE.format(level=50), "mine")
+    monkeypatch.setattr("chunkmed.graph.plan.MAX_BLOCK_BYTES", 1)
+    seen = Names()
+    planned = [each.name for each in plan_recipe(recipe, wide)]
+    with observing(seen):
+        pipeline = Pipeline(recipe, wide)
+        cm.save(pipeline["parts"], tmp_path / "out.zarr")
+    assert "save parts, level 1" in planned
+    saves = [name.partition(", ")[2] for name in planned if name.startswith("save")]
+    assert saves == [name.partition(", ")[2] for name in seen.seen if name.startswith("writing")]
