@@ -43,6 +43,9 @@ def run_rounds(plan: IngestPlan) -> Iterator[dict[str, Any]]:
             asked = asdict(plan.series) | {"peer": peer, "variant": variant}
             asked |= {"workers": plan.workers, "memory": plan.memory}
             row = batch | {"date": now(), "pair": pair} | run_worker("benchmarks.ingest_worker", asked)
+            if "error" in row:
+                # The rest names places on this machine.
+                row["error"] = row["error"].strip().splitlines()[-1]
             if "wall_s" not in row:
                 turns.remove((peer, variant))
             yield row

@@ -76,7 +76,7 @@ def _line(own: Sequence[Row], timed: Sequence[Row], all_timed: dict[tuple[str, s
     out: Row = {"peer": own[0]["peer"], "variant": own[0]["variant"]}
     if not timed:
         reason = own[0].get("unsupported")
-        return out | {"note": f"cannot: {reason}" if reason else f"failed: {_last_line(own[0]['error'])}"}
+        return out | {"note": f"cannot: {reason}" if reason else f"failed: {_short(own[0]['error'])}"}
     out |= {name: statistics.median(row[name] for row in timed) for name in _MEDIANS}
     out["over_imports_mib"] = statistics.median(row["peak_mib"] - row["before_mib"] for row in timed)
     out["slabs"] = out["over_imports_mib"] / slab_mib(timed[0])
@@ -92,8 +92,8 @@ def _line(own: Sequence[Row], timed: Sequence[Row], all_timed: dict[tuple[str, s
     )
 
 
-def _last_line(error: str) -> str:
-    return error.strip().splitlines()[-1][:100].replace("|", "/")
+def _short(error: str) -> str:
+    return error[:100].replace("|", "/")
 
 
 def _title(rows: Sequence[Row]) -> str:
