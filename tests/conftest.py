@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,24 @@ def real_data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real DICOM data at {DATA}: set CHUNKMED_TEST_DATA")
     return DATA
+
+
+#: Long tests of what no interpreter changes: they run on the oldest Python, and on all with CHUNKMED_LONG=1.
+_ALIKE = (
+    "test_store_faults.py::test_kill_before_every",
+    "test_store_faults.py::test_damage_is_never_silent",
+    "test_store_faults.py::test_every_operation_fails_once",
+    "test_expressions.py::test_every_box_holds",
+    "test_resume.py::test_killed_again_and_again",
+    "test_cli.py::test_demo",
+    "test_cli.py::test_a_signal_leaves",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if sys.version_info < (3, 12) or os.environ.get("CHUNKMED_LONG"):
+        return
+    skip = pytest.mark.skip(reason="the same on every Python; CHUNKMED_LONG=1 runs on all")
+    for item in items:
+        if any(name in item.nodeid for name in _ALIKE):
+            item.add_marker(skip)
