@@ -163,7 +163,9 @@ class Stack:
         accepted = {"missing-slices"} if allow_missing else set()
         accepted |= {"uneven-spacing", "shifted-slices"} if allow_irregular else set()
         taken = [item for item in self.problems if item.kind in accepted]
-        left = [item for item in self.problems if item not in taken and not _is_answered(item, frames)]
+        # What frames are is an answer, not an irregularity: it has a note of its own.
+        accepted |= {"ambiguous-frames"} if frames is not None else set()
+        left = [item for item in self.problems if item.kind not in accepted]
         notes = [f"accepted: {item.what}{_odd_steps(self.grid)}" for item in taken]
         if frames is None:
             return replace(self, problems=tuple(left), assumptions=(*self.assumptions, *notes))
@@ -270,10 +272,6 @@ def _odd_steps(grid: Grid, most: int = 8) -> str:
     named = [f"{steps[i]:.4g} mm between slices {i} and {i + 1}" for i in odd[:most]]
     more = f" and {len(odd) - most} more" if len(odd) > most else ""
     return f"; steps are {median:.4g} mm, but {', '.join(named)}{more}" if odd else ""
-
-
-def _is_answered(problem: SourceError, frames: str | None) -> bool:
-    return frames is not None and problem.kind == "ambiguous-frames"
 
 
 def _framed(grid: Grid, frames: str) -> Grid:
