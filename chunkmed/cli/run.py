@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from chunkmed.cli.options import budget_options, dicom_options
 from chunkmed.errors import InputError
 
 __all__ = ["command", "parse_settings"]
@@ -18,15 +19,14 @@ __all__ = ["command", "parse_settings"]
 @click.argument("source", metavar="INPUT")
 @click.argument("out")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the recipe.")
-@click.option("--series", metavar="SELECTOR", help="Which series, where INPUT holds several (see: scan).")
+@dicom_options
 @click.option(
     "--labels",
     multiple=True,
     metavar="[STEP=]STORE[#NAME]",
     help="Label image that stands in for a step (by default the one that is drawn).",
 )
-@click.option("--memory", metavar="SIZE", help='Peak memory, like "2 GB"; half of what is free by default.')
-@click.option("--workers", type=click.IntRange(min=1), help="Tasks at a time; all cores by default.")
+@budget_options
 @click.option("--overwrite", is_flag=True, help="Replace results that are in OUT.")
 def command(
     recipe: str,
@@ -38,6 +38,7 @@ def command(
     memory: str | None,
     workers: int | None,
     overwrite: bool,
+    **choices: Any,
 ) -> None:
     """Run RECIPE on INPUT and write store, tables, curve and picture into OUT.
 
@@ -45,6 +46,7 @@ def command(
     store; OUT a folder.
     """
     from chunkmed.cli.progress import Progress
+    from chunkmed.dicom import Choices
     from chunkmed.graph.budget import config
     from chunkmed.job import run_job
     from chunkmed.recipe import load
@@ -52,7 +54,15 @@ def command(
     chosen = load(recipe).with_parameters(parse_settings(settings))
     given = dict(_label(text, chosen.picture) for text in labels)
     with config(memory, workers), Progress():
-        result = run_job(chosen, source, out, series=series, labels=given, overwrite=overwrite)
+        result = run_job(
+            chosen,
+            source,
+            out,
+            series=series,
+            choices=Choices(**choices),
+            labels=given,
+            overwrite=overwrite,
+        )
     _print(result)
 
 

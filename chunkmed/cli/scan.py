@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
 __all__ = ["command"]
@@ -9,8 +12,25 @@ __all__ = ["command"]
 
 @click.command()
 @click.argument("path")
-def command(path: str) -> None:
-    """List the DICOM series below PATH, with the selectors that --series takes."""
-    from chunkmed import dicom
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, descriptions left out.")
+def command(path: str, as_json: bool) -> None:
+    """List the DICOM series below PATH, with the selectors that --series takes.
 
-    click.echo(str(dicom.scan(path)))
+    A selector is the number of a row, the name in the column "series" or the beginning of it.
+    """
+    from chunkmed import dicom
+    from chunkmed.cli.progress import scanning
+
+    with scanning() as progress:
+        study = dicom.scan(path, progress=progress)
+    click.echo(json.dumps(_plain(path, study), indent=2) if as_json else str(study))
+
+
+def _plain(path: str, study: Any) -> dict[str, Any]:
+    from chunkmed.dicom import as_dict
+
+    return {
+        "path": path,
+        "stacks": [{"number": i, **as_dict(stack)} for i, stack in enumerate(study.stacks)],
+        "skipped": [{"path": item.path, "reason": item.reason} for item in study.skipped],
+    }

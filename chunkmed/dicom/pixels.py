@@ -33,9 +33,14 @@ class Pixels:
     """Per file: size in bytes, mtime in ns, start of the pixel data, number of its layout: (n, 4)."""
     layouts: tuple[Layout, ...]
     places: npt.NDArray[np.int32]
-    """Number of the file and of the frame in it: (t, z, 2)."""
+    """Number of the file and of the frame in it: (t, z, 2); -1 where there is none: NaN is read."""
     rescale: npt.NDArray[np.float64]
     """Slope and intercept: (t, z, 2), or (1, 1, 2) when they are the same everywhere."""
+
+    @property
+    def paths(self) -> list[str]:
+        """The files."""
+        return [os.path.join(self.folder, name) for name in self.names]  # noqa: PTH118 - may not be UTF-8
 
     def token(self, *extra: object) -> str:
         """Return a text that changes with the files, their sizes and times, and the frames taken."""
@@ -59,6 +64,10 @@ class Pixels:
         self, t: int, z: int, rows: tuple[int, int], columns: tuple[int, int], dtype: np.dtype[Any]
     ) -> npt.NDArray[Any]:
         file, frame = (int(part) for part in self.places[t, z])
+        if file < 0:
+            samples = self.layouts[0].samples
+            colours = (samples,) if samples > 1 else ()
+            return np.full((rows[1] - rows[0], columns[1] - columns[0], *colours), np.nan, dtype)
         size, mtime_ns, offset, layout = (int(part) for part in self.files[file])
         path = os.path.join(self.folder, self.names[file])  # noqa: PTH118 - names may not be UTF-8
         place = (frame, rows, columns)
@@ -72,11 +81,11 @@ class Pixels:
             raise
 
 
-def pixels_of(frames: Sequence[Sequence[Frame]]) -> Pixels:
-    """Return the columns of frames (t, z)."""
+def pixels_of(frames: Sequence[Sequence[Frame | None]]) -> Pixels:
+    """Return the columns of frames (t, z); None where one is missing."""
     headers: dict[str, Header] = {}
     for volume in frames:
-        headers |= {frame.file.path: frame.file for frame in volume}
+        headers |= {frame.file.path: frame.file for frame in volume if frame is not None}
     folder = common_folder(headers)
     layouts = list(dict.fromkeys(header.layout for header in headers.values()))
     columns = [
@@ -84,13 +93,15 @@ def pixels_of(frames: Sequence[Sequence[Frame]]) -> Pixels:
         for header in headers.values()
     ]
     numbers = {path: i for i, path in enumerate(headers)}
-    rescale = np.array([[(frame.slope, frame.intercept) for frame in volume] for volume in frames])
-    same = bool((rescale == rescale[:1, :1]).all())
+    places = [[(numbers[f.file.path], f.index) if f else (-1, -1) for f in volume] for volume in frames]
+    rescale = np.array([[(f.slope, f.intercept) if f else (1.0, 0.0) for f in v] for v in frames])
+    same = len({(f.slope, f.intercept) for v in frames for f in v if f}) == 1
+    first = next((t, z) for t, volume in enumerate(frames) for z, f in enumerate(volume) if f)
     return Pixels(
         folder=folder,
         names=tuple(os.path.relpath(path, folder) for path in headers),
         files=np.array(columns, dtype=np.int64),
         layouts=tuple(layouts),
-        places=np.array([[(numbers[f.file.path], f.index) for f in v] for v in frames], dtype=np.int32),
-        rescale=rescale[:1, :1] if same else rescale,
+        places=np.array(places, dtype=np.int32),
+        rescale=rescale[first][None, None] if same else rescale,
     )

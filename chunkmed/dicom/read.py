@@ -135,7 +135,8 @@ def _problem(path: str, reason: str | None, unclear: str | None) -> SourceError 
         return None
     kind = "unsupported-object" if reason else "ambiguous-frames"
     what = "these images cannot be read" if reason else "the frames of this file cannot be placed"
-    return SourceError(what, kind=kind, where=Path(path).name, why=reason or unclear or "")
+    fix = "" if reason else "say what they are with frames=t or frames=z (--frames t, --frames z)"
+    return SourceError(what, kind=kind, where=Path(path).name, why=reason or unclear or "", fix=fix)
 
 
 def _check_start(file: BinaryIO) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from chunkmed.dicom.pixels import Box, Pixels
+from chunkmed.dicom.regularity import Irregularity
+from chunkmed.dicom.table import lines, state_of
 from chunkmed.dicom.values import wider
-from chunkmed.dicom.walk import printable
 from chunkmed.errors import InputError, SourceError
 from chunkmed.grid import Grid
 
@@ -56,10 +57,19 @@ class Stack:
     """Output value of the voxels outside the field of view."""
     trigger_time_ms: tuple[tuple[float, ...], ...] | None = None
     """(t, z), ms after the trigger where every slice has its own."""
-    problem: SourceError | None = None
-    """Why the stack cannot be read, None where it can."""
+    fault: SourceError | None = None
+    """Why the stack cannot be read whatever is accepted."""
     flags: tuple[str, ...] = ()
     """``localizer``, and what tells this stack apart from others of its series (``EchoTime 9.84``)."""
+    irregularities: tuple[Irregularity, ...] = ()
+    """What is refused unless the user accepts it, see ``accept.accepted``."""
+    members: tuple[str, ...] = ()
+    """Keys of the stacks that were merged to this one."""
+
+    @property
+    def problem(self) -> SourceError | None:
+        """Why the stack cannot be read, None where it can."""
+        return self.fault or next((item.error for item in self.irregularities), None)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -133,8 +143,8 @@ class Study:
         ----------
         selector : str or int, optional
             The key of a stack or the beginning of it, or its number in the printed table. Without
-            it the only stack; localizers and stacks with a problem are passed over when exactly one
-            other remains.
+            it the only stack; localizers and what is no image series are passed over when exactly
+            one other remains.
 
         Raises
         ------
@@ -153,8 +163,7 @@ class Study:
         )
 
     def _only(self) -> Stack:
-        usable = [stack for stack in self.stacks if not stack.localizer and stack.problem is None]
-        for candidates in (self.stacks, usable):
+        for candidates in (self.stacks, [stack for stack in self.stacks if _may_be_meant(stack)]):
             if len(candidates) == 1:
                 return candidates[0]
         if not self.stacks:
@@ -167,57 +176,59 @@ class Study:
 
     def _matching(self, selector: str | int) -> list[Stack]:
         text = str(selector)
-        exact = [stack for stack in self.stacks if stack.key == text]
+        exact = [stack for stack in self.stacks if text in (stack.key, *stack.members)]
         if exact:
             return exact
         # Keys are hexadecimal: a short run of digits is a number of the table.
         if text.isdecimal() and len(text) < 4:
             return [self.stacks[int(text)]] if int(text) < len(self.stacks) else []
-        return [stack for stack in self.stacks if text and stack.key.startswith(text)]
+        return [
+            stack
+            for stack in self.stacks
+            if text and any(key.startswith(text) for key in (stack.key, *stack.members))
+        ]
 
     def _choices(self) -> str:
         return ", ".join(
-            f"{stack.key} ({stack.modality} {'x'.join(map(str, stack.shape))}{_state(stack)})"
+            f"{stack.key} ({stack.modality} {'x'.join(map(str, stack.shape))}{state_of(stack)})"
             for stack in self.stacks
         )
 
+    def merge(self, series: Sequence[str | int] | None = None, *, phases: str | None = None) -> Study:
+        """Return a study that holds nothing but the stack that several series make together.
+
+        Cine with one series per slice: different positions, equally many phases. Dynamic series with
+        one per time point: the same positions, acquired one after the other. Their headers are read
+        once more.
+
+        Parameters
+        ----------
+        series : sequence of selectors, optional
+            Which series (see ``select``); all but localizers by default.
+        phases : {"nearest"}, optional
+            Accept slices with different numbers of phases: each gets those of the commonest number
+            that are nearest in the cycle.
+
+        Raises
+        ------
+        SourceError
+            ``not-one-geometry``, ``duplicate-position``, ``unequal-phases`` or ``not-one-series``,
+            naming the series.
+        """
+        # Not above: it builds stacks, which are made of what this module defines.
+        from chunkmed.dicom.merge import merged
+
+        if phases not in (None, "nearest"):
+            raise InputError(f"phases={phases!r}", kind="bad-phases", fix='give phases="nearest"')
+        chosen = [self.select(item) for item in series] if series is not None else self._images()
+        return Study((merged(chosen, phases=phases),), self.skipped)
+
+    def _images(self) -> list[Stack]:
+        return [stack for stack in self.stacks if _may_be_meant(stack)]
+
     def __str__(self) -> str:
-        head = ("#", "key", "modality", "plane", "description", "t x z x y x x", "z, y, x mm", "notes")
-        rows = [head, *(_row(i, stack) for i, stack in enumerate(self.stacks))]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-        ]
-        if self.skipped:
-            lines.append(f"{len(self.skipped)} files skipped: {reasons(self.skipped)}")
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(lines(self.stacks, self.skipped))
 
 
-def _state(stack: Stack) -> str:
-    words = [*stack.flags, *([stack.problem.kind] if stack.problem else [])]
-    return "".join(f", {word}" for word in words)
-
-
-def _row(number: int, stack: Stack) -> tuple[str, ...]:
-    spacing = ", ".join(f"{step:.4g}" for step in stack.grid.spacing_mm) if stack.grid.known else "unknown"
-    problem = [f"{stack.problem.kind}: {stack.problem.what}"] if stack.problem else []
-    return (
-        str(number),
-        stack.key,
-        stack.modality,
-        stack.plane,
-        "".join(c if c.isprintable() else " " for c in printable(stack.description))[:32],
-        " x ".join(map(str, stack.shape)),
-        spacing,
-        ", ".join([*stack.flags, *problem]),
-    )
-
-
-def reasons(skipped: tuple[Skipped, ...], most: int = 4) -> str:
-    """Return the commonest reasons for skipping, with how many files each concerns."""
-    counts: dict[str, int] = {}
-    for item in skipped:
-        counts[item.reason] = counts.get(item.reason, 0) + 1
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    shown = [f"{count} x {reason}" for reason, count in ranked[:most]]
-    return "; ".join(shown) + (" ..." if len(ranked) > most else "")
+def _may_be_meant(stack: Stack) -> bool:
+    return not stack.localizer and (stack.fault is None or stack.fault.kind != "unsupported-object")

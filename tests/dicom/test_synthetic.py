@@ -104,7 +104,7 @@ def test_ragged_times_name_the_holes(tmp_path):
             pixels = np.full((ROWS, COLUMNS), t, np.uint16)
             write(tmp_path, f"{z}{t}", z, pixels, TemporalPositionIdentifier=t)
     problem = scan(tmp_path).stacks[0].problem
-    assert problem.kind == "ragged-cells" and "slice 1 has 2" in str(problem)
+    assert problem.kind == "ragged-cells" and "t 2, slice 1 (nearest: 11)" in str(problem)
 
 
 def test_identical_pixels_at_one_position_are_dropped(tmp_path):
