@@ -62,7 +62,9 @@ def _pointed_frames(dataset: Any, header: Header) -> Iterator[Frame]:
 
 def _frame_values(dataset: Any, pointer: str | None, count: int) -> Sequence[float]:
     if pointer == "FrameTime":
-        return [i * (value(dataset, "FrameTime", number) or 0.0) for i in range(count)]
+        # A part of a concatenation goes on where the part before it ended.
+        start = int(value(dataset, "ConcatenationFrameOffsetNumber", number) or 0)
+        return [(start + i) * (value(dataset, "FrameTime", number) or 0.0) for i in range(count)]
     values: tuple[float, ...] | None = value(dataset, pointer, numbers) if pointer else None
     if values is None or len(values) != count:
         return [float(i) for i in range(count)]  # flagged by ambiguous_frames

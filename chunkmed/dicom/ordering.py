@@ -112,15 +112,9 @@ def _in_time(group: Group, cells: tuple[Cell, ...]) -> Iterator[Ordered]:
     counts = [len(plane) for plane in planes]
     alike = len(set(counts)) == 1
     series = order_in_time(planes, without=_WEAK) if alike else None
-    # Black slices may be equal in a good series: only where all positions hold copies they are that.
-    if series is None and alike and not all(map(has_copies, cells)):
-        series = order_in_time(planes)
-    if series is not None:
-        yield Ordered(group, cells, series)
-        return
-    # Those that hold more than others first: pixels are read for it.
-    slimmer = None if alike else without_copies(group, cells, median(counts))
-    series = None if slimmer else order_with_holes(planes)
+    slimmer = None if series else _surplus(group, cells, counts)
+    if series is None and slimmer is None:
+        series = (order_in_time(planes) if alike else None) or order_with_holes(planes)
     if series is not None:
         yield Ordered(group, cells, series)
         return
@@ -129,6 +123,14 @@ def _in_time(group: Group, cells: tuple[Cell, ...]) -> Iterator[Ordered]:
         yield from ordered(slimmer)
         return
     yield Ordered(group, cells, _listed(cells), _unexplained(cells))
+
+
+def _surplus(group: Group, cells: tuple[Cell, ...], counts: Sequence[int]) -> Group | None:
+    """Return the group without copies, where it may hold some: as few pixels are read as possible."""
+    if len(set(counts)) > 1:
+        return without_copies(group, cells, median(counts))
+    # Black slices may be equal in a good series: only where all positions hold copies they are that.
+    return without_copies(group, cells) if all(map(has_copies, cells)) else None
 
 
 def _listed(cells: Sequence[Cell]) -> Series4D:

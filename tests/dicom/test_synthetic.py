@@ -75,7 +75,7 @@ def test_temporal_position_with_a_clock_over_midnight(tmp_path):
 @pytest.mark.parametrize("key", ["AcquisitionTime", "ContentTime"])
 def test_clock_as_key(tmp_path, key):
     for t in range(3):
-        write(tmp_path, str(t), **{key: f"10000{t}.25"})
+        write(tmp_path, str(t), 0.0, np.full((ROWS, COLUMNS), t, np.uint16), **{key: f"10000{t}.25"})
     stack = scan(tmp_path).select()
     assert (stack.shape[0], stack.grid.time_ms) == (3, (0.0, 1000.0, 2000.0))
 
