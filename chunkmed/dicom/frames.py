@@ -8,6 +8,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from chunkmed.dicom.headers import Frame, Header
+from chunkmed.dicom.keys import Keys
 from chunkmed.dicom.quick import recalled
 from chunkmed.dicom.quirks import stand_ins
 from chunkmed.dicom.tags import KEYS, number, numbers, raw_value, text, value
@@ -123,7 +124,7 @@ def _frame(
         index=index,
         position=position or _sized(value(dataset, "ImagePositionPatient", numbers), 3),
         **_shared(dataset),
-        keys=_keys(dataset) | extra,
+        keys=Keys(_keys(dataset) | extra),
     )
 
 

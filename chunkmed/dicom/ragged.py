@@ -70,11 +70,11 @@ def _by_time(row: TimeKey, cells: Cells) -> list[list[Frame | None]] | None:
 
 def _times_of(key: str, cell: Sequence[Frame]) -> list[tuple[float, Frame]]:
     """Return the frames of a position in order, with times as parts of the heart beat where that is known."""
-    ordered = sorted(cell, key=lambda frame: ranking(frame, key, cell))
+    time_of = ranking(key, cell)
     beat = 1.0
     if key == "TriggerTime" and all(frame.keys.get("NominalInterval", 0) > 0 for frame in cell):
         beat = float(cell[0].keys["NominalInterval"])
-    return [(ranking(frame, key, cell) / beat, frame) for frame in ordered]
+    return [(time_of(frame) / beat, frame) for frame in sorted(cell, key=time_of)]
 
 
 def _nearest(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ def order_in_time(cells: Cells, *, without: frozenset[str] = frozenset()) -> Ser
         support = support_of(cells, count) if row.needs_support else ""
         if (row.needs_support and not support) or (row.numbered and _contradict(row.key, cells)):
             continue
-        ordered = [sorted(cell, key=lambda frame: ranking(frame, row.key, cell)) for cell in cells]
+        ordered = [sorted(cell, key=ranking(row.key, cell)) for cell in cells]
         frames = tuple(tuple(cell[t] for cell in ordered) for t in range(count))
         return with_clock(frames, row.key, row.clocks, support)
     return None
@@ -79,13 +79,13 @@ def tells_apart(key: str, cell: Sequence[Frame]) -> bool:
     return None not in found and len(set(found)) == len(cell)
 
 
-def ranking(frame: Frame, key: str, cell: Sequence[Frame]) -> float:
-    """Return the number that sorts a frame within its position."""
-    value = float(frame.keys[key])
+def ranking(key: str, cell: Sequence[Frame]) -> Callable[[Frame], float]:
+    """Return what gives the number that sorts a frame within its position."""
     if key not in WALL_CLOCKS:
-        return value
-    others = [float(other.keys[key]) for other in cell]
-    return over_midnight(value, min(others), max(others))
+        return lambda frame: float(frame.keys[key])
+    times = [float(frame.keys[key]) for frame in cell]
+    low, high = min(times), max(times)
+    return lambda frame: over_midnight(float(frame.keys[key]), low, high)
 
 
 def _contradict(key: str, cells: Cells) -> bool:
@@ -126,7 +126,7 @@ def nearest_phases(cells: Cells, count: int) -> Series4D | None:
     row = next((row for row in rows if not row.needs_support), None)
     if row is None:
         return None
-    ordered = [sorted(cell, key=lambda frame: ranking(frame, row.key, cell)) for cell in cells]
+    ordered = [sorted(cell, key=ranking(row.key, cell)) for cell in cells]
     chosen: list[list[Any]] = [
         [cell[min(len(cell) - 1, int(np.rint(t * len(cell) / count)))] for cell in ordered]
         for t in range(count)

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -12,6 +14,9 @@ from pydicom.sequence import Sequence
 
 import chunkmed as cm
 from chunkmed.dicom import scan
+from chunkmed.dicom.keys import Keys
+from chunkmed.dicom.many import read_headers
+from chunkmed.dicom.walk import find_files
 from chunkmed.errors import InputError, SourceError
 from chunkmed.grid import Grid
 from chunkmed.testing import write_series
@@ -588,3 +593,27 @@ def test_the_table_gives_selectors_and_reasons(tmp_path):
     assert "missing-slices" in second and "\x1b" not in text and "x" * 33 not in text
     assert "--allow-missing" in rest[0] and rest[1] == "2 files skipped:"
     assert "2 x not DICOM" in rest[2] and "one.txt" in rest[2]
+
+
+def test_a_scan_holds_little_of_each_file(tmp_path):
+    # 100,000 files in 300 MB.
+    tags = lambda t, z: {  # noqa: E731
+        "TriggerTime": str(50 * t), "EchoTime": "1.5", "FlipAngle": 50, "RepetitionTime": "3.7",
+        "AcquisitionNumber": 1, "AcquisitionTime": f"1000{t:02d}", "ContentTime": f"1100{t:02d}",
+    }  # fmt: skip
+    write(tmp_path, times=10, slices=12, tags=tags)
+    found = dict(find_files(tmp_path))
+    list(read_headers(found))  # what is made once: caches
+    tracemalloc.start()
+    frames = [read for _, read in read_headers(found)]
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held / len(frames) < 1300
+
+
+def test_keys_are_a_mapping_that_shares_values():
+    one, other = Keys({"EchoTime": 5.25, "ImageType": "A"}), Keys({"EchoTime": 5.25, "ImageType": "A"})
+    assert one == other == {"EchoTime": 5.25, "ImageType": "A"} and len(one) == 2
+    assert one["EchoTime"] is other["EchoTime"] and one.get("TriggerTime") is None
+    assert "ImageType" in one and "TriggerTime" not in one and one.get("TriggerTime", 7) == 7
+    assert pickle.loads(pickle.dumps(one)) == one
