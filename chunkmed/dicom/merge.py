@@ -157,7 +157,7 @@ def _refuse(kind: str, what: str, why: str, fix: str = "") -> SourceError:
 
 
 def certainly_merged(study: Study, selector: str | int | None) -> Stack:
-    """Return the stack that series make where nothing but one image can be meant.
+    """Return the stack that series make where nothing but one image can be meant; the only one as it is.
 
     Parameters
     ----------
@@ -171,7 +171,10 @@ def certainly_merged(study: Study, selector: str | int | None) -> Stack:
     SourceError
         Saying why it is not certain.
     """
-    families = list(_families(study))
+    images = study.images()
+    if len(images) == 1:
+        return study.select(selector)
+    families = list(_families(images))
     if selector is not None:
         chosen = study.select(selector)
         families = [family for family in families if chosen in family]
@@ -195,11 +198,11 @@ def certainly_merged(study: Study, selector: str | int | None) -> Stack:
     )
 
 
-def _families(study: Study) -> Iterator[list[Stack]]:
+def _families(images: Sequence[Stack]) -> Iterator[list[Stack]]:
     """Yield stacks that may be one image: alike in plane and settings, several times or one each."""
     alike: dict[object, list[Stack]] = {}
-    for stack in study.stacks:
-        if not stack.localizer and stack.fault is None and stack.grid.known and stack.plane:
+    for stack in images:
+        if stack.fault is None and stack.grid.known and stack.plane:
             alike.setdefault(_kind(stack), []).append(stack)
     return (family for family in alike.values() if len(family) > 1)
 

@@ -163,7 +163,7 @@ class Study:
         )
 
     def _only(self) -> Stack:
-        for candidates in (self.stacks, [stack for stack in self.stacks if _may_be_meant(stack)]):
+        for candidates in (self.stacks, self.images()):
             if len(candidates) == 1:
                 return candidates[0]
         if not self.stacks:
@@ -220,10 +220,11 @@ class Study:
 
         if phases not in (None, "nearest"):
             raise InputError(f"phases={phases!r}", kind="bad-phases", fix='give phases="nearest"')
-        chosen = [self.select(item) for item in series] if series is not None else self._images()
+        chosen = [self.select(item) for item in series] if series is not None else self.images()
         return Study((merged(chosen, phases=phases),), self.skipped)
 
-    def _images(self) -> list[Stack]:
+    def images(self) -> list[Stack]:
+        """Return the stacks that are no localizers and hold images that can be read."""
         return [stack for stack in self.stacks if _may_be_meant(stack)]
 
     def __str__(self) -> str:

@@ -561,6 +561,8 @@ def test_what_is_not_certain_is_not_merged(tmp_path):
     refused(lambda: cm.open(tmp_path / "c", merge_series=True), "not-one-series", "not certain")
     assert scan(tmp_path / "c").merge().stacks[0].grid.z_mm == tuple(8.0 * z for z in range(6))
     refused(scan(tmp_path / "a").merge, "nothing-to-merge")
+    # A single series is what it is.
+    assert cm.open(tmp_path / "a", merge_series=True).shape == (1, 3, ROWS, COLUMNS)
 
 
 def test_a_file_that_changed_since_the_scan_is_not_merged(tmp_path):
