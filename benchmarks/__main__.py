@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks run|report|efficiency``."""
+"""Command line: ``python -m benchmarks run|report|efficiency|ingest``."""
 
 from __future__ import annotations
 
@@ -70,7 +70,22 @@ def parser() -> argparse.ArgumentParser:
             _add_choices(command)
         if name == "run":
             command.add_argument("--peers", default=",".join(NAMES), help="names, or modules with a dot")
+    _add_ingest(commands.add_parser("ingest", help="read DICOM series: chunkmed beside its peers"))
     return whole
+
+
+def _add_ingest(command: argparse.ArgumentParser) -> None:
+    from benchmarks import ingest, ingest_job, series
+
+    command.set_defaults(action=ingest.command)
+    command.add_argument("--results", type=Path, default=RESULTS / "ingest.jsonl")
+    command.add_argument("--slices", type=int, default=60)
+    command.add_argument("--side", type=int, default=512, help="rows and columns")
+    command.add_argument("--syntax", choices=series.SYNTAXES, default="plain")
+    command.add_argument("--peers", default=",".join(ingest_job.NAMES), help="like chunkmed:convert,pydicom")
+    command.add_argument("--pairs", type=int, default=3, help="rounds: how often everything is measured")
+    command.add_argument("--workers", type=int, default=2, help="tasks at a time, and cores")
+    command.add_argument("--report", action="store_true", help="only print the last table of every series")
 
 
 def _add_choices(command: argparse.ArgumentParser) -> None:

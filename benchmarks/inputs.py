@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.cases import CASES, Box, Case, Values, blocks
 from benchmarks.operations import OPERATIONS, Operation
 
-__all__ = ["cache_folder", "create_zarr", "fits", "fresh_folder", "reference", "stored"]
+__all__ = ["cache_folder", "create_zarr", "fits", "fresh_folder", "made_whole", "reference", "stored"]
 
 #: Bytes that scipy takes for a whole image, per byte of it: temporaries, input, output.
 _SCIPY_SHARE = 6
@@ -63,7 +63,7 @@ def stored(case: Case, kind: str) -> Path:
     """Return where a case lies in a format (``zarr`` or ``chunkmed``); make it if it is not there."""
     path, write = _FORMATS[kind](case)
     if not path.exists():
-        _made_whole(path, write)
+        made_whole(path, write)
     return path
 
 
@@ -112,7 +112,7 @@ _FORMATS: dict[str, Callable[[Case], tuple[Path, Callable[[Path], None]]]] = {
 }
 
 
-def _made_whole(path: Path, write: Callable[[Path], None]) -> None:
+def made_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write beside the place and rename: what is in the cache is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="making-", dir=path.parent) as folder:
@@ -147,7 +147,7 @@ def make_reference(case: Case, operation: Operation) -> None:
     def write(target: Path) -> None:
         run(Job(case, operation, source, target, workers=os.cpu_count() or 1))
 
-    _made_whole(path, write)
+    made_whole(path, write)
 
 
 def remove(path: Path) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "peak_rss_mib",
     "pin",
     "reset_peak_rss",
+    "rss_mib",
 ]
 
 #: Time between two looks at the memory.
@@ -77,8 +78,17 @@ def reset_peak_rss() -> None:
 
 def peak_rss_mib() -> float:
     """Return the kernel's record: this process alone, no peak missed, shared pages counted whole."""
+    return _status_mib("VmHWM")
+
+
+def rss_mib() -> float:
+    """Return the memory of this process now."""
+    return _status_mib("VmRSS")
+
+
+def _status_mib(name: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 
 class MemorySampler:

@@ -20,7 +20,7 @@ from benchmarks.peers import load
 from benchmarks.processes import MemorySampler, limited_environment
 from benchmarks.worker import WARM_UP
 
-__all__ = ["ROOT", "Plan", "append", "now", "run_pairs"]
+__all__ = ["ROOT", "Plan", "append", "now", "run_pairs", "run_worker"]
 
 ROOT = Path(__file__).parents[1]
 _LAST_WORDS = 2000
@@ -94,20 +94,25 @@ def _run(plan: Plan, peer: str, variant: str) -> dict[str, Any]:
         "workers": plan.workers,
         "memory": plan.memory,
     }
-    command = [sys.executable, "-m", "benchmarks.worker", json.dumps(asked)]
+    found = run_worker("benchmarks.worker", asked)
+    return found | {"budget": found.pop("memory")}
+
+
+def run_worker(module: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Run a worker in a process of its own, its memory watched; return what was asked and what it found."""
+    command = [sys.executable, "-m", module, json.dumps(asked)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=ROOT, env=_environment(plan.workers), **pipes)
+    process = subprocess.Popen(command, cwd=ROOT, env=_environment(asked["workers"]), **pipes)
     with MemorySampler(process.pid) as sampler:
         out, errors = process.communicate()
-    row = asked | {"budget": asked.pop("memory")}
     if process.returncode:
-        return row | {"error": errors[-_LAST_WORDS:] or f"ended with {process.returncode}"}
+        return asked | {"error": errors[-_LAST_WORDS:] or f"ended with {process.returncode}"}
     found = json.loads(out.splitlines()[-1])
     if "wall_s" in found:
         found["peak_mib"] = round(
             sampler.peak_mib(found.pop("start_s"), found.pop("stop_s"), found["peak_rss_mib"]), 1
         )
-    return row | found
+    return asked | found
 
 
 def rows_of(path: Path) -> Sequence[dict[str, Any]]:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["latest", "paired_ratio", "rendered", "summary"]
+__all__ = ["latest", "markdown", "paired_ratio", "rendered", "summary"]
 
 Row = dict[str, Any]
 _KEY = ("case", "operation", "workers", "budget")
@@ -97,7 +97,7 @@ def rendered(rows: Sequence[Row]) -> str:
     names = [name for name, _ in _COLUMNS if name != "note" or any("note" in line for line in lines)]
     forms = dict(_COLUMNS)
     cells = [[forms[n].format(line[n]) if line.get(n) is not None else "" for n in names] for line in lines]
-    return "\n".join([_title(rows), "", *_markdown(names, cells)])
+    return "\n".join([_title(rows), "", *markdown(names, cells)])
 
 
 def _title(rows: Sequence[Row]) -> str:
@@ -108,7 +108,8 @@ def _title(rows: Sequence[Row]) -> str:
     return f"{first['case']}, {first['operation']}: {about}, commit {first['versions']['commit']}"
 
 
-def _markdown(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+def markdown(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table."""
     widths = [max(len(row[i]) for row in [names, *cells]) for i in range(len(names))]
     rows = [names, ["-" * width for width in widths], *cells]
     return (f"| {' | '.join(c.ljust(w) for c, w in zip(row, widths, strict=True))} |" for row in rows)

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from benchmarks.operations import UnsupportedStepError
 from benchmarks.peers import Job, job_of, load
 from benchmarks.processes import cpu_seconds, machine_cpu_seconds, peak_rss_mib, pin, reset_peak_rss
 
-__all__ = ["measured"]
+__all__ = ["measured", "size_mib", "timed"]
 
 WARM_UP = "tiny"
 
@@ -44,9 +45,9 @@ def measured(asked: dict[str, Any]) -> dict[str, Any]:
             if hasattr(peer, "prepare"):
                 peer.prepare(each)
         peer.run(warm)
-        found, facts = _timed(peer, job)
+        found, facts = timed(peer.run, job)
         found |= facts()
-        found["output_mib"] = _size_mib(job.target)
+        found["output_mib"] = size_mib(job.target)
         return found | (_compared(peer, [warm, job]) if peer.COMPARED else {"differs": None, "compared": []})
 
 
@@ -54,13 +55,14 @@ def _job(peer: Any, asked: dict[str, Any], target: Path) -> Job:
     return job_of(asked, stored(CASES[asked["case"]], peer.FORMAT), target)
 
 
-def _timed(peer: Any, job: Job) -> tuple[dict[str, Any], Any]:
+def timed(run: Callable[[Any], Any], job: Any) -> tuple[dict[str, Any], Any]:
+    """Run a job; return what it took, and what ``run`` returned."""
     gc.collect()
     # What was written before is on the disk: nobody waits for another's pages.
     os.sync()
     reset_peak_rss()
     all_before, cpu_before, start_s = machine_cpu_seconds(), cpu_seconds(), time.monotonic()
-    facts = peer.run(job)
+    facts = run(job)
     stop_s, cpu_s = time.monotonic(), cpu_seconds() - cpu_before
     return {
         "wall_s": round(stop_s - start_s, 4),
@@ -73,7 +75,8 @@ def _timed(peer: Any, job: Job) -> tuple[dict[str, Any], Any]:
     }, facts
 
 
-def _size_mib(folder: Path) -> float:
+def size_mib(folder: Path) -> float:
+    """Return the size of all files below a folder."""
     return round(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20, 2)
 
 

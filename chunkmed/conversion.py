@@ -35,6 +35,8 @@ class StackReader:
         self.stack = stack
         self.shape, self.dtype, self.token = stack.shape, np.dtype(stack.dtype), stack.token
         self.chunks = (1, 1, *stack.shape[2:])
+        #: What is read at once: rows of uncompressed frames, else all of a frame.
+        self.granule = (1, 1, *stack.granule)
 
     def read(self, box: Box) -> Array:
         """Decode the frames of a box."""
@@ -68,7 +70,8 @@ def convert(
         missing at some time points (they become NaN, dtype float32; the attribute ``missing_cells``
         lists them as (t, z)).
     allow_irregular : bool, default False
-        Accept slices at uneven distances: the z coordinate keeps the true positions.
+        Accept slices at uneven distances, or beside the line of the others: the z coordinate keeps
+        the true positions.
     merge_series : bool, default False
         Join series that are certain to be one image: a cine with one series per slice, a dynamic
         series with one per time point. Elsewhere :meth:`Study.merge` takes your word.

@@ -52,7 +52,10 @@ def run_job(
     out: str | os.PathLike[str],
     *,
     series: str | None = None,
-    choices: Choices | None = None,
+    allow_missing: bool = False,
+    allow_irregular: bool = False,
+    merge_series: bool = False,
+    frames: str | None = None,
     labels: Mapping[str, str | os.PathLike[str]] | None = None,
     overwrite: bool = False,
 ) -> JobResult:
@@ -70,8 +73,8 @@ def run_job(
         ``assumptions.json``.
     series : str, optional
         Selector of the series, where there are several.
-    choices : Choices, optional
-        What of DICOM is accepted, see :func:`chunkmed.convert`.
+    allow_missing, allow_irregular, merge_series, frames
+        What is accepted of DICOM, as in :func:`chunkmed.convert`.
     labels : mapping of step name to path, optional
         Label images that stand in for steps of the recipe.
     overwrite : bool, default False
@@ -91,7 +94,8 @@ def run_job(
     _check_source(Path(source))
     result = JobResult(_made_folder(Path(out)))
     target = result.out / "image.zarr"
-    image = _stored(source, target, series, choices or Choices(), overwrite)
+    choices = Choices(allow_missing, allow_irregular, merge_series, frames)
+    image = _stored(source, target, series, choices, overwrite)
     given = {
         step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()
     }

@@ -9,7 +9,9 @@ import pytest
 
 # Keyed identifiers of tests must not touch the user's key; set before chunkmed reads it.
 os.environ.setdefault("CHUNKMED_KEY_FILE", str(Path(__file__).parent / ".pytest-identifier.key"))
-DATA = Path(os.environ.get("CHUNKMED_TEST_DATA", Path(__file__).parents[2] / "shared" / "data" / "dicom"))
+_GIVEN = os.environ.get("CHUNKMED_TEST_DATA", Path(__file__).parents[2] / "shared" / "data" / "dicom")
+# As a scan names files: without links and dots.
+DATA = Path(_GIVEN).resolve()
 
 
 @pytest.fixture(scope="session")

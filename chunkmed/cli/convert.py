@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +37,13 @@ def command(
     from chunkmed.cli.progress import Progress, scanning
     from chunkmed.conversion import convert
     from chunkmed.graph.budget import config
+    from chunkmed.store import describe
 
     with scanning() as progress:
         study = dicom.scan(path, progress=progress)
     with config(memory, workers), Progress("slices"):
         image = convert(study, store, series=series, overwrite=overwrite, pyramid=not no_pyramid, **choices)
-    for sentence in _assumptions(store):
+    for sentence in describe(store.resolve())["assumptions"]:
         click.echo(f"assumed    {sentence}")
-    sizes = " x ".join(f"{image.sizes[dim]} {dim}" for dim in image.dims)
+    sizes = " x ".join(f"{size} {dim}" for dim, size in image.sizes.items())
     click.echo(f"wrote      {store}: {sizes}, {image.dtype}")
-
-
-def _assumptions(store: Path) -> list[str]:
-    about = json.loads((store / "zarr.json").read_text())["attributes"]["chunkmed"]
-    return list(about.get("assumptions", []))

@@ -46,7 +46,6 @@ def command(
     store; OUT a folder.
     """
     from chunkmed.cli.progress import Progress
-    from chunkmed.dicom import Choices
     from chunkmed.graph.budget import config
     from chunkmed.job import run_job
     from chunkmed.recipe import load
@@ -59,7 +58,7 @@ def command(
             source,
             out,
             series=series,
-            choices=Choices(**choices),
+            **choices,
             labels=given,
             overwrite=overwrite,
         )

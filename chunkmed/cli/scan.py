@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
@@ -23,14 +22,4 @@ def command(path: str, as_json: bool) -> None:
 
     with scanning() as progress:
         study = dicom.scan(path, progress=progress)
-    click.echo(json.dumps(_plain(path, study), indent=2) if as_json else str(study))
-
-
-def _plain(path: str, study: Any) -> dict[str, Any]:
-    from chunkmed.dicom import as_dict
-
-    return {
-        "path": path,
-        "stacks": [{"number": i, **as_dict(stack)} for i, stack in enumerate(study.stacks)],
-        "skipped": [{"path": item.path, "reason": item.reason} for item in study.skipped],
-    }
+    click.echo(json.dumps(dicom.described(study), indent=2) if as_json else str(study))

@@ -7,9 +7,9 @@
 """
 
 from chunkmed.dicom.accept import Choices, accepted
+from chunkmed.dicom.described import described
 from chunkmed.dicom.merge import certainly_merged
 from chunkmed.dicom.scan import scan
 from chunkmed.dicom.study import Skipped, Stack, Study
-from chunkmed.dicom.table import as_dict
 
-__all__ = ["Choices", "Skipped", "Stack", "Study", "accepted", "as_dict", "certainly_merged", "scan"]
+__all__ = ["Choices", "Skipped", "Stack", "Study", "accepted", "certainly_merged", "described", "scan"]

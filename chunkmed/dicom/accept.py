@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chunkmed.dicom.study import Stack
 from chunkmed.errors import InputError
 from chunkmed.grid import Grid
+
+if TYPE_CHECKING:
+    from chunkmed.dicom.study import Stack
 
 __all__ = ["Choices", "accepted"]
 
@@ -40,7 +43,7 @@ def accepted(stack: Stack, choices: Choices) -> Stack:
     Raises
     ------
     InputError
-        ``frames-known`` where ``frames`` is given and the headers say something else.
+        ``bad-frames`` where ``frames`` is given and the headers say something else.
     """
     if choices.frames is not None:
         stack = _framed(stack, choices.frames)
@@ -51,29 +54,22 @@ def accepted(stack: Stack, choices: Choices) -> Stack:
 
 def _framed(stack: Stack, axis: str) -> Stack:
     """Return a stack of one file with unexplained frames as a time series, or as slices."""
-    if stack.fault is None or stack.fault.kind != "ambiguous-frames":
-        long = [dim for dim, size in zip(stack.grid.dims, stack.shape, strict=False) if size > 1]
-        if axis in long[:1] or max(stack.shape[:2]) == 1:
-            return stack
+    if all(fault.kind != "ambiguous-frames" for fault in stack.faults):
         raise InputError(
-            f"the headers say what the frames are: not {axis}",
-            kind="frames-known",
-            where=f"series {stack.key}",
-            why=f"{stack.grid.dims[0]}, z, y, x = {' x '.join(map(str, stack.shape))}",
+            f"frames={axis!r} for series {stack.key}",
+            kind="bad-frames",
+            why="its headers say what its frames are",
             fix="leave frames out",
         )
     if len(stack.pixels.names) > 1:
         return stack
-    note = f"frames = {axis}, as was asked for: the headers do not say what they are"
-    told = tuple(text for text in stack.assumptions if "time points" not in text)
+    left = tuple(fault for fault in stack.faults if fault.kind != "ambiguous-frames")
+    along = "time points" if axis == "t" else "slices"
+    note = f"the frames of the file are {along}, as given: its headers do not say"
+    stack = replace(stack, faults=left, assumptions=(*stack.assumptions, note))
     if axis == "t":
-        return replace(stack, fault=None, assumptions=(*told, note))
-    pixels = replace(stack.pixels, places=stack.pixels.places.swapaxes(0, 1))
-    if stack.pixels.rescale.shape[0] > 1:
-        pixels = replace(pixels, rescale=stack.pixels.rescale.swapaxes(0, 1))
-    count = stack.shape[0]
-    grid = _stacked(stack.grid, count)
-    return replace(stack, fault=None, grid=grid, pixels=pixels, assumptions=(*told, note))
+        return stack
+    return replace(stack, grid=_stacked(stack.grid, stack.shape[0]), pixels=stack.pixels.turned())
 
 
 def _stacked(grid: Grid, count: int) -> Grid:

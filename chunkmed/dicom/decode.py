@@ -2,88 +2,100 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from chunkmed.dicom.child import DecodeError, decode_frame
+from chunkmed.dicom.codecs import CODECS, Shape
+from chunkmed.dicom.colour import colour_frame, to_rgb
+from chunkmed.dicom.encapsulated import DamagedError, compressed_frame
 from chunkmed.dicom.headers import Layout
-from chunkmed.dicom.values import clean_bits, stored_dtype
+from chunkmed.dicom.mosaic import in_file
+from chunkmed.dicom.plain import is_plain, read_plain
+from chunkmed.dicom.values import clean_bits, rescaled, stored_dtype
 from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
 
-__all__ = ["missing_decoder", "read_frame"]
-
-# pydicom logs the tracebacks of decoders that it tries in vain: not to stderr.
-logging.getLogger("pydicom").addHandler(logging.NullHandler())
+__all__ = ["Seen", "missing_decoder", "read_frame"]
 
 Array = npt.NDArray[Any]
 Span = tuple[int, int]
 Place = tuple[int, Span, Span]
-_PACKAGES = {
-    "1.2.840.10008.1.2.4.50": "pylibjpeg and pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.51": "pylibjpeg and pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.57": "pylibjpeg and pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.70": "pylibjpeg and pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.80": "pyjpegls",
-    "1.2.840.10008.1.2.4.81": "pyjpegls",
-    "1.2.840.10008.1.2.4.90": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.91": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.201": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.202": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.203": "pylibjpeg and pylibjpeg-openjpeg",
-}
+
+
+class Seen(NamedTuple):
+    """A file as the scan saw it; another one is refused."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    offset: int
+    """Start of the pixel data in bytes."""
 
 
 def missing_decoder(syntax: str) -> str | None:
     """Return what it takes to decode a transfer syntax here, or None where nothing is missing."""
-    name = UID(syntax).name
-    try:
-        available = get_decoder(UID(syntax)).is_available
-    except NotImplementedError:
-        return f"{name} has no decoder in pydicom: transcode the files first (dcmtk's dcmdjpeg, gdcmconv)"
-    if available:
+    codec = CODECS.get(syntax)
+    if codec is None:
+        return f"{UID(syntax).name} has no decoder: transcode the files first (dcmtk's dcmdjpeg, gdcmconv)"
+    if codec.available:
         return None
-    return f"{name} needs {_PACKAGES.get(syntax, 'another pydicom decoder')}: install it with pip"
+    return f'{codec.name} needs {codec.package}: pip install "{codec.package}"'
 
 
-def read_frame(path: str, size: int, mtime_ns: int, offset: int, layout: Layout, place: Place) -> Array:
-    """Return the stored values (y, x) of a part of one frame, cleaned to BitsStored.
+def read_frame(seen: Seen, layout: Layout, place: Place, rescale: tuple[float, float], out: Array) -> None:
+    """Fill an array with the rescaled values of a part of one frame.
 
     Parameters
     ----------
-    path : str
-        The file.
-    size, mtime_ns : int
-        What the scan saw: a changed file is refused.
-    offset : int
-        Start of the pixel data in bytes.
+    seen : Seen
+        The file, as the scan saw it.
     layout : Layout
         How the values lie.
     place : tuple
         Frame number, then (start, stop) of rows and of columns.
+    rescale : (slope, intercept)
+        What makes output values of stored ones.
+    out : ndarray, shape (y, x) or (y, x, c)
+        C-contiguous; its dtype is that of the stack.
 
     Raises
     ------
     SourceError
-        ``file-vanished``, ``file-changed``, ``truncated-file``, ``missing-decoder``, ``undecodable``.
+        ``file-vanished``, ``file-changed``, ``truncated-file``, ``missing-decoder``, ``undecodable``,
+        ``value-overflow``.
     """
+    with _opened(seen) as descriptor:
+        if is_plain(layout, out.dtype, rescale, place[2]):
+            frame, (y0, _), _ = place
+            start = seen.offset + frame * layout.frame_bytes + y0 * layout.columns * out.itemsize
+            if not read_plain(descriptor, start, layout, rescale, out):
+                raise _refuse(seen.path, "truncated-file", "a file ends within its pixel data")
+        else:
+            stored = _read_open(descriptor, seen.path, seen.offset, layout, place)
+            out[:] = rescaled(stored, *rescale, out.dtype)
+
+
+@contextmanager
+def _opened(seen: Seen) -> Iterator[int]:
+    path = seen.path
     try:
         descriptor = open_regular(path)
     except OSError as error:
         raise _refuse(path, "file-vanished", "a file cannot be opened", error.strerror or "") from error
     try:
         about = os.fstat(descriptor)
-        if (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
+        if (about.st_size, about.st_mtime_ns) != (seen.size, seen.mtime_ns):
             raise _refuse(path, "file-changed", "a file changed since the scan", fix="scan again")
-        return _read_open(descriptor, path, offset, layout, place)
+        yield descriptor
     except OSError as error:
         raise _refuse(path, "unreadable", "a file cannot be read", error.strerror or "") from error
     finally:
@@ -91,22 +103,29 @@ def read_frame(path: str, size: int, mtime_ns: int, offset: int, layout: Layout,
 
 
 def _read_open(descriptor: int, path: str, offset: int, layout: Layout, place: Place) -> Array:
-    frame, (y0, y1), (x0, x1) = place
+    frame, (y0, y1), (x0, x1) = in_file(layout, place)
     if layout.compressed:
         whole = _decoded(descriptor, path, offset, layout, frame)
         return clean_bits(np.ascontiguousarray(whole[y0:y1, x0:x1]), layout)
-    row_bytes = layout.columns * layout.bits_allocated // 8
+    if layout.samples > 1:
+        data = _bytes(descriptor, path, layout, offset + frame * layout.frame_bytes, layout.frame_bytes)
+        return clean_bits(colour_frame(data, layout)[y0:y1, x0:x1], layout)
+    row_bytes = layout.file_columns * layout.bits_allocated // 8
     start = offset + frame * layout.frame_bytes + y0 * row_bytes
-    count = (y1 - y0) * row_bytes
+    data = _bytes(descriptor, path, layout, start, (y1 - y0) * row_bytes)
+    dtype = stored_dtype(layout).newbyteorder("<" if layout.little_endian else ">")
+    rows = np.frombuffer(data, dtype).reshape(y1 - y0, layout.file_columns)[:, x0:x1]
+    return clean_bits(rows.astype(dtype.newbyteorder("="), copy=False), layout)
+
+
+def _bytes(descriptor: int, path: str, layout: Layout, start: int, count: int) -> bytes:
     if layout.deflated:
         data = _inflated(descriptor, start, count, path)
     else:
         data = os.pread(descriptor, count, start)
     if len(data) < count:
         raise _refuse(path, "truncated-file", "a file ends within its pixel data")
-    dtype = stored_dtype(layout).newbyteorder("<" if layout.little_endian else ">")
-    rows = np.frombuffer(data, dtype).reshape(y1 - y0, layout.columns)[:, x0:x1]
-    return clean_bits(rows.astype(dtype.newbyteorder("="), copy=False), layout)
+    return data
 
 
 def _inflated(descriptor: int, start: int, count: int, path: str) -> bytes:
@@ -129,32 +148,23 @@ def _dataset_start(body: bytes) -> int:
 def _decoded(descriptor: int, path: str, offset: int, layout: Layout, frame: int) -> Array:
     if missing := missing_decoder(layout.transfer_syntax):
         raise _refuse(path, "missing-decoder", "the pixels cannot be decoded", missing)
-    options: dict[str, Any] = {
-        "rows": layout.rows,
-        "columns": layout.columns,
-        "samples_per_pixel": layout.samples,
-        "photometric_interpretation": layout.photometric,
-        "pixel_representation": int(layout.signed),
-        "bits_allocated": layout.bits_allocated,
-        "bits_stored": layout.bits_stored,
-        "number_of_frames": layout.frames,
-        "planar_configuration": layout.planar,
-        "pixel_keyword": "PixelData",
-    }
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        file.seek(offset)
-        source = io.BytesIO(file.read()) if layout.frames == 1 else file
-        try:
-            decoder = get_decoder(UID(layout.transfer_syntax))
-            array, _ = decoder.as_array(source, index=frame, raw=True, **options)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # a codec's panic is not an Exception
-            name = UID(layout.transfer_syntax).name
-            why = f"{name} data, frame {frame}: {type(error).__name__}"
-            fix = f"the file is damaged, or needs {_PACKAGES.get(layout.transfer_syntax, 'another decoder')}"
-            raise _refuse(path, "undecodable", "the pixels cannot be decoded", why, fix) from None
-    return array.astype(stored_dtype(layout), copy=False)
+    codec = CODECS[layout.transfer_syntax]
+    ybr = layout.photometric.startswith("YBR_FULL")
+    shape = Shape(
+        layout.file_rows, layout.file_columns, layout.samples, layout.bits_allocated, layout.signed, ybr
+    )
+    about = os.fstat(descriptor)
+    identity = (path, about.st_size, about.st_mtime_ns)
+    try:
+        stream = compressed_frame(descriptor, identity, offset, layout.file_frames, frame)
+        array = decode_frame(codec, stream, shape)
+    except (DecodeError, DamagedError) as error:
+        why = f"{codec.name} data, frame {frame}: {error}"
+        raise _refuse(
+            path, "undecodable", "the pixels cannot be decoded", why, "the file is damaged"
+        ) from None
+    array = array.astype(stored_dtype(layout), copy=False)
+    return to_rgb(array, layout) if ybr and not codec.rgb else array
 
 
 def _refuse(path: str, kind: str, what: str, why: str = "", fix: str = "") -> SourceError:

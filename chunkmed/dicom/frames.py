@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from chunkmed.dicom.headers import Frame, Header
 from chunkmed.dicom.keys import Keys
+from chunkmed.dicom.mosaic import slice_positions, tiles_of
 from chunkmed.dicom.quick import recalled
 from chunkmed.dicom.quirks import stand_ins
 from chunkmed.dicom.tags import KEYS, number, numbers, raw_value, text, value
@@ -24,6 +25,9 @@ def frames_of(dataset: Any, header: Header) -> tuple[Frame, ...]:
     if "PerFrameFunctionalGroupsSequence" in dataset:
         groups = _functional_groups(dataset)
         return tuple(_frame(merged, header, i, {}) for i, merged in enumerate(groups))
+    if header.layout.mosaic:
+        positions = slice_positions(dataset, header.layout.rows, header.layout.columns)
+        return tuple(_frame(dataset, header, i, {}, position) for i, position in enumerate(positions))
     if header.layout.frames == 1:
         return (_frame(dataset, header, 0, {}),)
     return tuple(_pointed_frames(dataset, header))
@@ -31,7 +35,7 @@ def frames_of(dataset: Any, header: Header) -> tuple[Frame, ...]:
 
 def ambiguous_frames(dataset: Any, count: int) -> str | None:
     """Return why the meaning of several frames in one file is unknown, or None."""
-    if count == 1 or "PerFrameFunctionalGroupsSequence" in dataset:
+    if count == 1 or tiles_of(dataset).side or "PerFrameFunctionalGroupsSequence" in dataset:
         return None
     pointer = _pointer(dataset)
     if pointer is None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chunkmed.dicom.headers import Frame
-from chunkmed.grid import IDENTITY, Grid, Matrix
+from chunkmed.grid import IDENTITY, UNIFORM_TOLERANCE, Grid, Matrix
 
 __all__ = ["Cell", "Geometry", "cells_of", "geometry_of", "plane_name", "slice_normal"]
 
@@ -20,6 +20,8 @@ SAME_POSITION_MM = 0.01
 #: Directions closer than this are one direction.
 SAME_DIRECTION = 1e-4
 _DIGITS = 6
+#: Steps that differ by less are printed the same.
+_SAME_STEP = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ def geometry_of(cells: Sequence[Cell]) -> Geometry:
     direction = _direction(cells, frame.orientation)
     origin = cells[0].origin_mm
     z = np.array([cell.depth_mm for cell in cells])
-    notes = ("slices are ordered by their position along the slice normal",) if len(cells) > 1 else ()
+    order = ("slices are ordered by their position along the slice normal",) if len(cells) > 1 else ()
+    notes = (*order, *_deviation(z))
     if np.abs(direction - np.eye(3)).max() <= SAME_DIRECTION:
         offset, direction = origin, np.eye(3)
         z, y, x = z - z[0] + offset[2], y + offset[1], x + offset[0]
@@ -126,6 +129,17 @@ def geometry_of(cells: Sequence[Cell]) -> Geometry:
         assumptions=notes,
         warnings=warnings,
     )
+
+
+def _deviation(z: Vector) -> tuple[str, ...]:
+    """Say where steps differ though they count as even."""
+    steps = np.diff(z)
+    if len(steps) < 2 or steps.max() - steps.min() <= _SAME_STEP * np.median(steps):
+        return ()
+    low, high = float(steps.min()), float(steps.max())
+    if max(high - np.median(steps), np.median(steps) - low) > UNIFORM_TOLERANCE * np.median(steps):
+        return ()
+    return (f"slices deviate from even distances: steps are {low:.4g} to {high:.4g} mm, taken as uniform",)
 
 
 def _direction(cells: Sequence[Cell], orientation: Sequence[float]) -> Vector:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydicom.uid import UID
 
+from chunkmed.dicom.mosaic import tiles_of
 from chunkmed.dicom.tags import integer, text, value
 from chunkmed.errors import SourceError
 
@@ -15,6 +16,10 @@ __all__ = ["UNDEFINED_LENGTH", "Frame", "Header", "Layout", "layout_of", "unsupp
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_PHOTOMETRICS = {
+    1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
+    3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT"),
+}
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
@@ -36,6 +41,23 @@ class Layout:
     little_endian: bool
     compressed: bool
     """Whether the frames are encapsulated (JPEG, RLE ...)."""
+    mosaic: int = 0
+    """Tiles along a side of a Siemens mosaic; ``rows`` and ``columns`` are those of a tile. 0: no mosaic."""
+
+    @property
+    def file_rows(self) -> int:
+        """Rows of a frame as the file holds it."""
+        return self.rows * (self.mosaic or 1)
+
+    @property
+    def file_columns(self) -> int:
+        """Columns of a frame as the file holds it."""
+        return self.columns * (self.mosaic or 1)
+
+    @property
+    def file_frames(self) -> int:
+        """Frames as the file holds them: a mosaic is one."""
+        return 1 if self.mosaic else self.frames
 
     @property
     def deflated(self) -> bool:
@@ -45,7 +67,9 @@ class Layout:
     @property
     def frame_bytes(self) -> int:
         """Size of one uncompressed frame in bytes."""
-        return self.rows * self.columns * self.samples * self.bits_allocated // 8
+        bits = self.file_rows * self.file_columns * self.samples * self.bits_allocated
+        # Of four values six are written: two pixels share their chrominances.
+        return (bits * 2 // 3 if self.photometric == "YBR_FULL_422" and not self.compressed else bits) // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +122,14 @@ def layout_of(dataset: Any) -> Layout:
     allocated = value(dataset, "BitsAllocated", integer) or 16
     stored = value(dataset, "BitsStored", integer) or allocated
     high_bit = value(dataset, "HighBit", integer)
+    tiles = tiles_of(dataset)
     known = syntax.is_transfer_syntax and not syntax.is_private
     return Layout(
         transfer_syntax=str(syntax),
-        rows=value(dataset, "Rows", integer) or 0,
-        columns=value(dataset, "Columns", integer) or 0,
+        rows=(value(dataset, "Rows", integer) or 0) // (tiles.side or 1),
+        columns=(value(dataset, "Columns", integer) or 0) // (tiles.side or 1),
         samples=value(dataset, "SamplesPerPixel", integer) or 1,
-        frames=max(1, value(dataset, "NumberOfFrames", integer) or 1),
+        frames=tiles.count or max(1, value(dataset, "NumberOfFrames", integer) or 1),
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=stored - 1 if high_bit is None else high_bit,
@@ -113,6 +138,7 @@ def layout_of(dataset: Any) -> Layout:
         planar=value(dataset, "PlanarConfiguration", integer) or 0,
         little_endian=bool(dataset.original_encoding[1]),
         compressed=bool(syntax.is_encapsulated) if known else False,
+        mosaic=tiles.side,
     )
 
 
@@ -128,12 +154,15 @@ def unsupported(dataset: Any, layout: Layout, image_type: str, float_pixels: boo
     bits_fit = 0 < layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated
     reasons = (
         (str(dataset.get("SOPClassUID")) == _SEGMENTATION, "a DICOM segmentation is not an image series"),
-        (layout.samples != 1, f"colour images ({layout.photometric}) are not read yet"),
         (
-            not layout.photometric.startswith("MONOCHROME"),
-            f"{layout.photometric} images are not read yet: their numbers are colours, not intensities",
+            layout.photometric not in _PHOTOMETRICS.get(layout.samples, ()),
+            f"{layout.samples} samples of {layout.photometric} are not read",
         ),
-        ("MOSAIC" in image_type.split("\\"), "Siemens mosaics are not unpacked to slices yet"),
+        (layout.samples > 1 and layout.bits_allocated > 16, "colours of more than 16 bits are not read"),
+        (
+            "MOSAIC" in image_type.split("\\") and not layout.mosaic,
+            "a Siemens mosaic without the number, the distance or the normal of its slices",
+        ),
         (float_pixels, "float pixel data are not read yet"),
         (layout.bits_allocated not in (8, 16, 32), f"BitsAllocated = {layout.bits_allocated} is not read"),
         (

@@ -63,8 +63,8 @@ def merged(stacks: Sequence[Stack], *, phases: str | None = None) -> Stack:
 
 def _frames_of(stack: Stack) -> list[Frame]:
     """Read the headers of a stack once more: a scan does not keep them."""
-    if stack.fault is not None:
-        raise stack.fault
+    if stack.faults:
+        raise stack.faults[0]
     pixels = stack.pixels
     paths = pixels.paths
     places = {(int(file), int(frame)) for file, frame in pixels.places.reshape(-1, 2) if file >= 0}
@@ -202,7 +202,7 @@ def _families(images: Sequence[Stack]) -> Iterator[list[Stack]]:
     """Yield stacks that may be one image: alike in plane and settings, several times or one each."""
     alike: dict[object, list[Stack]] = {}
     for stack in images:
-        if stack.fault is None and stack.grid.known and stack.plane:
+        if not stack.faults and stack.grid.known and stack.plane:
             alike.setdefault(_kind(stack), []).append(stack)
     return (family for family in alike.values() if len(family) > 1)
 

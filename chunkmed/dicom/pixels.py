@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chunkmed.dicom.decode import read_frame
+from chunkmed.dicom.decode import Seen, read_frame
 from chunkmed.dicom.headers import Frame, Header, Layout
-from chunkmed.dicom.values import rescaled
 from chunkmed.dicom.walk import common_folder
 from chunkmed.errors import SourceError
 from chunkmed.provenance import content_hash
 
 __all__ = ["Box", "Pixels", "pixels_of"]
 
-Box = Sequence[tuple[int, int]]
+Array = npt.NDArray[Any]
+Span = tuple[int, int]
+Box = Sequence[Span]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +39,24 @@ class Pixels:
     """Slope and intercept: (t, z, 2), or (1, 1, 2) when they are the same everywhere."""
 
     @property
+    def channels(self) -> int:
+        """Colours of a voxel, the last axis of what is read; 0 where there is no such axis."""
+        samples = self.layouts[0].samples
+        return samples if samples > 1 else 0
+
+    @property
+    def needs_whole_frames(self) -> bool:
+        """Whether a part of a frame takes decoding all of it."""
+        return any(layout.compressed or layout.deflated or layout.samples > 1 for layout in self.layouts)
+
+    @property
     def paths(self) -> list[str]:
         """The files."""
         return [os.path.join(self.folder, name) for name in self.names]  # noqa: PTH118 - may not be UTF-8
+
+    def turned(self) -> Pixels:
+        """Return the same frames with time points as slices and slices as time points."""
+        return replace(self, places=self.places.swapaxes(0, 1), rescale=self.rescale.swapaxes(0, 1))
 
     def token(self, *extra: object) -> str:
         """Return a text that changes with the files, their sizes and times, and the frames taken."""
@@ -49,36 +65,39 @@ class Pixels:
         return content_hash(*parts, *extra)
 
     def read(self, box: Box, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Return the rescaled values (t, z, y, x) of a box; see ``Stack.read``."""
-        (t0, t1), (z0, z1), rows, columns = box
-        shape = (t1 - t0, z1 - z0, rows[1] - rows[0], columns[1] - columns[0])
+        """Return the rescaled values (t, z, y, x[, c]) of a box; see ``Stack.read``."""
+        (t0, t1), (z0, z1), rows, columns = box[:4]
+        c0, c1 = box[4] if len(box) > 4 else (0, self.channels)
+        shape: tuple[int, ...] = (t1 - t0, z1 - z0, rows[1] - rows[0], columns[1] - columns[0])
+        if self.channels:
+            shape = (*shape, c1 - c0)
         out = np.empty(shape, dtype)
         if out.size == 0:
             return out
         for t in range(t0, t1):
             for z in range(z0, z1):
-                out[t - t0, z - z0] = self._plane(t, z, rows, columns, dtype)
+                self._read_plane((t, z), (rows, columns), (c0, c1), out[t - t0, z - z0])
         return out
 
-    def _plane(
-        self, t: int, z: int, rows: tuple[int, int], columns: tuple[int, int], dtype: np.dtype[Any]
-    ) -> npt.NDArray[Any]:
-        file, frame = (int(part) for part in self.places[t, z])
+    def _read_plane(self, at: tuple[int, int], part: tuple[Span, Span], channels: Span, out: Array) -> None:
+        file, frame = self.places[at].tolist()
         if file < 0:
-            samples = self.layouts[0].samples
-            colours = (samples,) if samples > 1 else ()
-            return np.full((rows[1] - rows[0], columns[1] - columns[0], *colours), np.nan, dtype)
-        size, mtime_ns, offset, layout = (int(part) for part in self.files[file])
+            out[...] = np.nan
+            return
+        size, mtime_ns, offset, layout = self.files[file].tolist()
         path = os.path.join(self.folder, self.names[file])  # noqa: PTH118 - names may not be UTF-8
-        place = (frame, rows, columns)
-        stored = read_frame(path, size, mtime_ns, offset, self.layouts[layout], place)
-        slope, intercept = self.rescale[t % len(self.rescale), z % self.rescale.shape[1]]
+        slope, intercept = self.rescale[at[0] % len(self.rescale), at[1] % self.rescale.shape[1]].tolist()
+        some = self.channels > 0 and channels != (0, self.channels)
+        plane = np.empty((*out.shape[:2], self.channels), out.dtype) if some else out
+        seen = Seen(path, size, mtime_ns, offset)
         try:
-            return rescaled(stored, float(slope), float(intercept), dtype)
+            read_frame(seen, self.layouts[layout], (frame, *part), (slope, intercept), plane)
         except SourceError as error:
-            name = os.path.basename(path)  # noqa: PTH119
-            error.where = f"{name}, {error.where}"
+            if error.kind == "value-overflow":
+                error.where = f"{os.path.basename(path)}, {error.where}"  # noqa: PTH119
             raise
+        if some:
+            out[:] = plane[..., slice(*channels)]
 
 
 def pixels_of(frames: Sequence[Sequence[Frame | None]]) -> Pixels:

@@ -144,9 +144,11 @@ QUIRKS: tuple[Quirk, ...] = (
 )
 
 _ELEMENTS = {tag for row in QUIRKS for tag in row.tags}
+#: How many slices a Siemens mosaic holds, and where (CSA header): read by ``mosaic``.
+_MOSAIC = {0x0019100A, 0x00291010}
 #: The elements, and those that say whom their private blocks belong to.
 PRIVATE_TAGS: tuple[int, ...] = tuple(
-    sorted(_ELEMENTS | {tag & 0xFFFF0000 | 0x10 for tag in _ELEMENTS if tag >> 16 & 1})
+    sorted(_MOSAIC | _ELEMENTS | {tag & 0xFFFF0000 | 0x10 for tag in _ELEMENTS if tag >> 16 & 1})
 )
 
 

@@ -135,7 +135,7 @@ def _problem(path: str, reason: str | None, unclear: str | None) -> SourceError 
         return None
     kind = "unsupported-object" if reason else "ambiguous-frames"
     what = "these images cannot be read" if reason else "the frames of this file cannot be placed"
-    fix = "" if reason else "say what they are with frames=t or frames=z (--frames t, --frames z)"
+    fix = "" if reason else 'say what they are: frames="t" or frames="z" (--frames t, --frames z)'
     return SourceError(what, kind=kind, where=Path(path).name, why=reason or unclear or "", fix=fix)
 
 
@@ -226,7 +226,10 @@ def _check_size(layout: Layout, length: int, left: int) -> None:
         return
     if length == UNDEFINED_LENGTH:
         raise NotAnImageError("damaged: uncompressed pixel data of undefined length")
-    needed = (layout.rows * layout.columns * layout.samples * layout.bits_allocated * layout.frames + 7) // 8
+    needed = (
+        layout.file_rows * layout.file_columns * layout.samples * layout.bits_allocated * layout.file_frames
+        + 7
+    ) // 8
     if "422" in layout.photometric:
         needed = needed * 2 // 3
     there = min(left, length)

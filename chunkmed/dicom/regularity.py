@@ -15,19 +15,18 @@ from chunkmed.dicom.series import Series4D
 from chunkmed.errors import SourceError
 from chunkmed.grid import UNIFORM_TOLERANCE
 
-__all__ = ["ALLOW", "Irregularity", "deviation", "irregularities", "unfit"]
+__all__ = ["ALLOW", "Irregularity", "irregularities", "unfit"]
 
 #: Slices may lie this fraction of a pixel off the line through the first and the last.
 _OFF_LINE = 0.1
 _MOST_NAMED, _MOST_LISTED = 6, 256
-#: Steps that differ less than this are equal: headers print 2 to 6 digits.
-_SAME_STEP = 0.002
 #: Which option of ``convert`` and ``open`` accepts what.
 ALLOW = {
     "missing-slices": "allow_missing",
     "ragged-cells": "allow_missing",
     "missing-parts": "allow_missing",
     "uneven-spacing": "allow_irregular",
+    "shifted-slices": "allow_irregular",
 }
 
 
@@ -47,27 +46,18 @@ class Irregularity:
 
 def unfit(cells: Sequence[Cell]) -> SourceError | None:
     """Return why these slices make no volume at all, whatever is accepted; None where they do."""
-    return _bad_numbers(cells[0].frames[0]) or _off_line(cells)
+    return _bad_numbers(cells[0].frames[0])
 
 
 def irregularities(cells: Sequence[Cell], series: Series4D) -> Iterator[Irregularity]:
-    """Yield what the user may accept: uneven steps, holes, parts that are missing."""
-    steps = _uneven(cells)
-    if steps is not None:
-        yield steps
-    if series.holes:
-        yield _ragged(cells, series)
-    parts = _missing_parts(cells)
-    if parts is not None:
-        yield parts
-
-
-def deviation(cells: Sequence[Cell]) -> str:
-    """Return in which range the steps of a uniform stack lie; empty where they are equal."""
-    steps = np.diff([cell.depth_mm for cell in cells])
-    if len(steps) < 2 or steps.max() - steps.min() <= _SAME_STEP * steps.mean():
-        return ""
-    return f"steps from {steps.min():.4g} to {steps.max():.4g} mm count as uniform (deviation below 2 %)"
+    """Yield what the user may accept: uneven steps, slices beside the line, holes, parts that are missing."""
+    found = (
+        _uneven(cells),
+        _off_line(cells),
+        _ragged(cells, series) if series.holes else None,
+        _missing_parts(cells),
+    )
+    return (item for item in found if item is not None)
 
 
 def _bad_numbers(frame: Frame) -> SourceError | None:
@@ -170,7 +160,7 @@ def _missing_parts(cells: Sequence[Cell]) -> Irregularity | None:
     return Irregularity(_refuse("missing-parts", what, why, "(0020,9162)"), f"accepted: {what}, {why}")
 
 
-def _off_line(cells: Sequence[Cell]) -> SourceError | None:
+def _off_line(cells: Sequence[Cell]) -> Irregularity | None:
     frame = cells[0].frames[0]
     if len(cells) < 3 or cells[0].origin_mm is None or frame.spacing is None:
         return None
@@ -181,8 +171,10 @@ def _off_line(cells: Sequence[Cell]) -> SourceError | None:
     worst = int(np.argmax(off_mm))
     if off_mm[worst] <= _OFF_LINE * min(frame.spacing):
         return None
-    why = f"{_name(cells[worst].frames[0])} (slice {worst}) lies {off_mm[worst]:.3g} mm beside it"
-    return _refuse("shifted-slices", "the slices do not lie on one line", why, "(0020,0032)")
+    what, far = "the slices do not lie on one line", f"{off_mm[worst]:.3g} mm"
+    why = f"{_name(cells[worst].frames[0])} (slice {worst}) lies {far} beside it"
+    error = _refuse("shifted-slices", what, why, "(0020,0032)")
+    return Irregularity(error, f"accepted: {what}, slice {worst} lies {far} beside it")
 
 
 def _refuse(kind: str, what: str, why: str, tag: str) -> SourceError:

@@ -15,7 +15,7 @@ from chunkmed.dicom.grouping import groups_of
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.ordering import Ordered, ordered
 from chunkmed.dicom.pixels import Pixels, pixels_of
-from chunkmed.dicom.regularity import deviation, irregularities, unfit
+from chunkmed.dicom.regularity import irregularities, unfit
 from chunkmed.dicom.study import Skipped, Stack
 from chunkmed.dicom.values import bad_rescale, output_dtype, padding_limit_of, padding_of
 from chunkmed.dicom.walk import printable
@@ -62,8 +62,7 @@ def stack_of(part: Ordered) -> Stack:
         group = replace(group, assumptions=(*group.assumptions, note))
     key = keyed_identifier(group.identity)
     warnings = (*geometry.warnings, *series.warnings, *_warnings(frames, padding_note))
-    fault, found = _fault(part, frames), tuple(irregularities(cells, series))
-    steps = () if found or not (text := deviation(cells)) else (text,)
+    found = tuple(irregularities(cells, series))
     return Stack(
         key=key,
         grid=geometry.grid(
@@ -76,20 +75,21 @@ def stack_of(part: Ordered) -> Stack:
         plane=geometry.plane,
         attributes=attributes if padding is None else attributes | {"padding_value": padding},
         assumptions=tuple(
-            dict.fromkeys((*group.assumptions, *geometry.assumptions, *steps, *series.assumptions, *warnings))
+            dict.fromkeys((*group.assumptions, *geometry.assumptions, *series.assumptions, *warnings))
         ),
         warnings=warnings,
         padding=padding,
         trigger_time_ms=series.trigger_time_ms,
-        fault=None if fault is None else _located(fault, key),
+        faults=tuple(_located(fault, key) for fault in _faults(part, frames)),
         flags=group.flags,
         irregularities=tuple(replace(item, error=_located(item.error, key)) for item in found),
     )
 
 
-def _fault(part: Ordered, frames: Sequence[Frame]) -> SourceError | None:
+def _faults(part: Ordered, frames: Sequence[Frame]) -> Iterator[SourceError]:
     of_files = next((frame.file.problem for frame in frames if frame.file.problem is not None), None)
-    return of_files or part.problem or unfit(part.cells) or bad_rescale(frames)
+    found = (of_files, part.problem, unfit(part.cells), bad_rescale(frames))
+    return (fault for fault in found if fault is not None)
 
 
 def _rescale_with_holes(attributes: Mapping[str, Any], pixels: Pixels) -> dict[str, list[float]]:
@@ -114,5 +114,7 @@ def _warnings(frames: Sequence[Frame], padding_note: str) -> Iterator[str]:
     for syntax in sorted({f.file.layout.transfer_syntax for f in frames if f.file.layout.compressed}):
         if missing := missing_decoder(syntax):
             yield missing
+    if any(frame.file.layout.photometric == "PALETTE COLOR" for frame in frames):
+        yield "PALETTE COLOR: the values are numbers of colours, not intensities"
     if any("imager_pixel_spacing_mm" in frame.file.technical for frame in frames):
         yield "a projection image: ImagerPixelSpacing is the size at the detector, not in the patient"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chunkmed.dicom.accept import Choices, accepted
 from chunkmed.dicom.pixels import Box, Pixels
 from chunkmed.dicom.regularity import Irregularity
 from chunkmed.dicom.table import lines, state_of
@@ -57,29 +58,45 @@ class Stack:
     """Output value of the voxels outside the field of view."""
     trigger_time_ms: tuple[tuple[float, ...], ...] | None = None
     """(t, z), ms after the trigger where every slice has its own."""
-    fault: SourceError | None = None
+    faults: tuple[SourceError, ...] = ()
     """Why the stack cannot be read whatever is accepted."""
     flags: tuple[str, ...] = ()
     """``localizer``, and what tells this stack apart from others of its series (``EchoTime 9.84``)."""
     irregularities: tuple[Irregularity, ...] = ()
-    """What is refused unless the user accepts it, see ``accept.accepted``."""
+    """What is refused unless the user accepts it, see ``accepting``."""
     members: tuple[str, ...] = ()
     """Keys of the stacks that were merged to this one."""
 
     @property
-    def problem(self) -> SourceError | None:
-        """Why the stack cannot be read, None where it can."""
-        return self.fault or next((item.error for item in self.irregularities), None)
+    def problems(self) -> tuple[SourceError, ...]:
+        """Why the stack is not read, unless all of it is accepted."""
+        return (*self.faults, *(item.error for item in self.irregularities))
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Sizes of t, z, y, x."""
-        return self.grid.shape
+    def problem(self) -> SourceError | None:
+        """Why the stack is not read, None where it is."""
+        return next(iter(self.problems), None)
+
+    @property
+    def channels(self) -> int:
+        """Colours of a voxel; 0 where there is no such axis."""
+        return self.pixels.channels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of t, z, y, x, and of c for colours."""
+        return (*self.grid.shape, self.channels) if self.channels else self.grid.shape
+
+    @property
+    def granule(self) -> tuple[int, ...]:
+        """Sizes of y, x (and c) that are read at once, whatever part of them is asked for."""
+        rows = self.shape[2] if self.pixels.needs_whole_frames else 1
+        return rows, *self.shape[3:]
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions, 4."""
-        return 4
+        """Number of dimensions: 4, with colours 5."""
+        return len(self.shape)
 
     @property
     def localizer(self) -> bool:
@@ -116,13 +133,36 @@ class Stack:
         if self.problem is not None:
             raise self.problem
         spans = [(int(start), int(stop)) for start, stop in box]
-        if len(spans) != 4 or not all(0 <= a <= b <= n for (a, b), n in zip(spans, self.shape, strict=True)):
+        if len(spans) != self.ndim or not all(
+            0 <= a <= b <= n for (a, b), n in zip(spans, self.shape, strict=True)
+        ):
             raise InputError(f"the box {spans} leaves the image", kind="bad-box", why=f"shape {self.shape}")
         try:
             return self.pixels.read(spans, self.dtype)
         except SourceError as error:
             error.where = f"series {self.key}, {error.where}"
             raise
+
+    def accepting(
+        self, *, allow_missing: bool = False, allow_irregular: bool = False, frames: str | None = None
+    ) -> Stack:
+        """Return the same stack without the problems that are accepted; each becomes an assumption.
+
+        Parameters
+        ----------
+        allow_missing : bool
+            Accept missing slices, whose neighbours keep their positions, and missing images: NaN.
+        allow_irregular : bool
+            Accept slices at uneven distances or beside the line of the others.
+        frames : {"t", "z"}, optional
+            What the frames of a file are that says nothing about them.
+
+        Raises
+        ------
+        InputError
+            ``bad-frames`` for another text, or where the headers say what frames are.
+        """
+        return accepted(self, Choices(allow_missing, allow_irregular, frames=frames))
 
     def widened(self) -> Stack:
         """Return the same stack with int32 (from int32: int64) values, for a ``value-overflow``."""
@@ -232,4 +272,5 @@ class Study:
 
 
 def _may_be_meant(stack: Stack) -> bool:
-    return not stack.localizer and (stack.fault is None or stack.fault.kind != "unsupported-object")
+    # What has a problem is not passed over: it may be what is wanted.
+    return not stack.localizer and all(fault.kind != "unsupported-object" for fault in stack.faults)

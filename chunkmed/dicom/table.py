@@ -1,17 +1,17 @@
-"""Stacks as the lines of a table, and as plain values for JSON."""
+"""A study as the lines of a table."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chunkmed.dicom.walk import printable
 
 if TYPE_CHECKING:
     from chunkmed.dicom.study import Skipped, Stack
 
-__all__ = ["as_dict", "lines", "reasons", "state_of"]
+__all__ = ["lines", "reasons", "state_of"]
 
 _HEAD = ("#", "series", "modality", "plane", "description", "t x z x y x x", "z, y, x mm", "axis", "notes")
 _UNITS = {"b": "s/mm2", "flip": "degrees"}
@@ -85,31 +85,3 @@ def reasons(skipped: Sequence[Skipped]) -> Iterator[str]:
         yield f"  {count:>6} x {_plain(reason)} ({name}{', ...' if count > 1 else ''})"
     if len(ranked) > _MOST_REASONS:
         yield f"  {sum(count for _, count in ranked[_MOST_REASONS:]):>6} for other reasons"
-
-
-def as_dict(stack: Stack) -> dict[str, Any]:
-    """Return everything about a stack as JSON values; no description, which is free text."""
-    grid = stack.grid
-    return {
-        "series": stack.key,
-        "dims": list(grid.dims),
-        "shape": list(stack.shape),
-        "dtype": stack.dtype.name,
-        "modality": stack.attributes.get("modality", ""),
-        "plane": stack.plane,
-        "spacing_mm": list(grid.spacing_mm) if grid.known else None,
-        "uniform": grid.uniform,
-        "z_mm": list(grid.z_mm),
-        "origin_lps_mm": grid.affine[:3, 3].tolist(),
-        "direction": [list(row) for row in grid.direction],
-        "time": list(grid.time_ms),
-        "time_known": grid.time_known,
-        "attributes": dict(stack.attributes),
-        "flags": list(stack.flags),
-        "members": list(stack.members),
-        "assumptions": list(stack.assumptions),
-        "warnings": list(stack.warnings),
-        "problem": None if stack.problem is None else stack.problem.as_dict(),
-        "accepted_by": [item.option for item in stack.irregularities],
-        "files": len(stack.pixels.names),
-    }

@@ -90,7 +90,7 @@ KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Key | None]]] = {
     "ImageType": (("FrameType", "ImageType"), text),
     "ComplexImageComponent": (("ComplexImageComponent",), text),
     "EchoTime": (("EffectiveEchoTime", "EchoTime"), number),
-    "InversionTime": (("InversionTime",), number),
+    "InversionTime": (("InversionTime", "InversionTimes"), number),
     "FlipAngle": (("FlipAngle",), number),
     "RepetitionTime": (("RepetitionTime",), number),
     "DiffusionBValue": (("DiffusionBValue",), number),

@@ -14,6 +14,7 @@ from chunkmed.errors import SourceError
 
 __all__ = [
     "bad_rescale",
+    "check_fit",
     "clean_bits",
     "output_dtype",
     "padding_limit_of",
@@ -35,14 +36,14 @@ def stored_dtype(layout: Layout) -> np.dtype[Any]:
     return np.dtype(f"{'i' if layout.signed else 'u'}{size}")
 
 
-def clean_bits(stored: Array, layout: Layout) -> Array:
+def clean_bits(stored: Array, layout: Layout, out: Array | None = None) -> Array:
     """Drop what lies outside BitsStored and extend the sign; any shape, same dtype."""
     if layout.bits_stored == layout.bits_allocated:
         return stored
     left = layout.bits_allocated - 1 - layout.high_bit
     right = layout.bits_allocated - layout.bits_stored
     # Shifting right is arithmetic for signed dtypes: it extends the sign.
-    return np.right_shift(np.left_shift(stored, left), right)
+    return np.right_shift(np.left_shift(stored, left, out=out), right, out=out)
 
 
 def _is_integer(value: float) -> bool:
@@ -101,13 +102,14 @@ def rescaled(stored: Array, slope: float, intercept: float, dtype: np.dtype[Any]
         return out.astype(dtype)
     if (slope, intercept) == (1.0, 0.0) and np.can_cast(stored.dtype, dtype):
         return stored
-    _check_fit(stored, int(slope), int(intercept), dtype)
+    check_fit(stored, int(slope), int(intercept), dtype)
     # Integers wrap modulo 2^n: since the ends fit, everything in between is exact.
     factor, offset = np.array([int(slope), int(intercept)]).astype(dtype)
     return np.asarray(stored.astype(dtype, copy=False) * factor + offset)
 
 
-def _check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) -> None:
+def check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) -> None:
+    """Refuse values that an integer dtype does not hold after the rescale (``value-overflow``)."""
     if stored.size == 0:
         return
     ends = [int(end) * slope + intercept for end in (stored.min(), stored.max())]

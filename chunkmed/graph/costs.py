@@ -56,8 +56,17 @@ def task_ns(nodes: Sequence[Node], box: Box) -> float:
     """Return the time that a task takes to make a box of every node."""
     order = walk(nodes)
     need = needs([(node, box) for node in nodes], order, reach=True)
-    sizes = ((node, box_size(part)) for node in order for part in need.get(node.token, ()))
+    sizes = ((node, _made(node, part)) for node in order for part in need.get(node.token, ()))
     return math.fsum(_node_ns(node) * size for node, size in sizes)
+
+
+def _made(node: Node, box: Box) -> int:
+    """Return the voxels that making a box costs: readers may have to read more than is asked for."""
+    granule = getattr(node.reader, "granule", None) if isinstance(node, Source) else None
+    if granule is None:
+        return box_size(box)
+    spans = zip(box, granule, node.shape, strict=True)
+    return math.prod(min(n, -(-stop // g) * g) - start // g * g for (start, stop), g, n in spans)
 
 
 def _node_ns(node: Node) -> float:

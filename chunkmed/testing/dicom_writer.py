@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import (
-    CTImageStorage,
-    ExplicitVRLittleEndian,
-    MRImageStorage,
-    PositronEmissionTomographyImageStorage,
-    generate_uid,
-)
-from pydicom.valuerep import format_number_as_ds
+from pydicom.uid import ExplicitVRLittleEndian
 
 from chunkmed.errors import InputError
 from chunkmed.grid import Grid
+from chunkmed.testing.dicom_elements import (
+    SOP_CLASSES,
+    Tags,
+    clock,
+    pixel_tags,
+    series_tags,
+    slice_tags,
+    time_tags,
+)
 from chunkmed.testing.phantoms import BeatingEllipsoid
 
 __all__ = ["write_series", "write_study"]
 
 Frame = Callable[[int, int], npt.NDArray[Any]]
-Tags = Mapping[str, Any]
-
-_SOP_CLASSES = {
-    "MR": MRImageStorage,
-    "CT": CTImageStorage,
-    "PT": PositronEmissionTomographyImageStorage,
-}
-_FIRST_SECOND = 36_000.0  # 10:00:00
-_SECONDS_PER_SLICE = 15.0  # one breath-hold each
 
 
 def write_series(
@@ -89,19 +81,19 @@ def write_series(
     InputError
         If the pixels do not fit ``dtype``, or the modality is not one of those above.
     """
-    if modality not in _SOP_CLASSES:
+    if modality not in SOP_CLASSES:
         raise InputError(f"cannot write modality {modality!r}", kind="bad-modality", fix="MR, CT or PT")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     times, slices = grid.shape[:2]
     paths = [folder / name for name in _shuffled_names(times * slices, shuffle_seed)]
-    clock = _clock(grid, trigger_time_ms)
-    series = _series_tags(grid, modality, shuffle_seed, slice_gap_mm)
+    times_ms = clock(grid, trigger_time_ms)
+    series = series_tags(grid, modality, shuffle_seed, slice_gap_mm)
     if rescale is None and modality != "MR":
         rescale = (1.0, 0.0)
     for (t, z), path in zip(np.ndindex(times, slices), paths, strict=True):
-        tags = series | _slice_tags(grid, t, z, shuffle_seed) | _time_tags(clock, t, z, time_key, modality)
-        tags |= _pixel_tags(frame(t, z), np.dtype(dtype), rescale)
+        tags = series | slice_tags(grid, t, z, shuffle_seed) | time_tags(times_ms, t, z, time_key, modality)
+        tags |= pixel_tags(frame(t, z), np.dtype(dtype), rescale)
         tags |= extra_tags(t, z) if callable(extra_tags) else (extra_tags or {})
         _write(path, tags)
     return paths
@@ -144,98 +136,6 @@ def _shuffled_names(count: int, seed: int) -> list[str]:
     return [f"{seed:02d}{number:07d}.dcm" for number in order.tolist()]
 
 
-def _clock(grid: Grid, trigger_time_ms: npt.ArrayLike | None) -> npt.NDArray[np.float64]:
-    """Return the time of each slice (t, z), ms."""
-    times = np.asarray(grid.time_ms if trigger_time_ms is None else trigger_time_ms, dtype=np.float64)
-    return np.broadcast_to(times[:, None] if times.ndim == 1 else times, grid.shape[:2])
-
-
-def _series_tags(grid: Grid, modality: str, seed: int, slice_gap_mm: float) -> dict[str, Any]:
-    dz, dy, dx = grid.spacing_mm
-    (r0, c0, _), (r1, c1, _), (r2, c2, _) = grid.direction
-    return {
-        "SOPClassUID": _SOP_CLASSES[modality],
-        "Modality": modality,
-        "ImageType": ["ORIGINAL", "PRIMARY"],
-        "Manufacturer": "chunkmed",
-        "PatientName": "Phantom^Beating",
-        "PatientID": "PHANTOM",
-        "PatientBirthDate": "19700101",
-        "PatientSex": "O",
-        "StudyDate": "20200101",
-        "SeriesDate": "20200101",
-        "AcquisitionDate": "20200101",
-        "StudyTime": _time_of_day(0),
-        "StudyID": "1",
-        "SeriesNumber": seed + 1,
-        "SeriesDescription": "phantom",
-        "StudyInstanceUID": _uid("study"),
-        "SeriesInstanceUID": _uid("series", modality, seed),
-        "FrameOfReferenceUID": _uid("frame of reference"),
-        "ImageOrientationPatient": [_decimal(v) for v in (r0, r1, r2, c0, c1, c2)],
-        "PixelSpacing": [_decimal(dy), _decimal(dx)],
-        "SliceThickness": _decimal(dz - slice_gap_mm if dz > slice_gap_mm else dz),
-        "SpacingBetweenSlices": _decimal(dz),
-    }
-
-
-def _slice_tags(grid: Grid, t: int, z: int, seed: int) -> dict[str, Any]:
-    position = grid.to_lps([[grid.x_mm[0], grid.y_mm[0], grid.z_mm[z]]])[0]
-    started = _time_of_day(_SECONDS_PER_SLICE * z)
-    return {
-        "SOPInstanceUID": _uid("instance", seed, t, z, grid.fingerprint),
-        "InstanceNumber": z * len(grid.time_ms) + t + 1,
-        "ImagePositionPatient": [_decimal(v) for v in position.tolist()],
-        "AcquisitionTime": started,
-        "ContentTime": started,
-    }
-
-
-def _time_tags(
-    clock: npt.NDArray[np.float64], t: int, z: int, time_key: str, modality: str
-) -> dict[str, Any]:
-    count = len(clock)
-    if count == 1 or not time_key:
-        return {}
-    tags: dict[str, Any] = {time_key: _time_value(time_key, float(clock[t, z]), t)}
-    if modality == "MR":
-        beat_ms = (clock[-1, z] - clock[0, z]) * count / (count - 1)
-        tags |= {"NominalInterval": round(float(beat_ms)), "CardiacNumberOfImages": count}
-    return tags
-
-
-def _time_value(time_key: str, time_ms: float, t: int) -> Any:
-    kind = dictionary_VR(time_key)
-    if kind == "TM":
-        return _time_of_day(time_ms / 1000)
-    return _decimal(time_ms) if kind in ("DS", "FD", "FL") else t + 1
-
-
-def _pixel_tags(
-    values: npt.NDArray[Any], dtype: np.dtype[Any], rescale: tuple[float, float] | None
-) -> dict[str, Any]:
-    slope, intercept = rescale or (1.0, 0.0)
-    stored = np.rint((np.asarray(values, dtype=np.float64) - intercept) / slope)
-    limits = np.iinfo(dtype)
-    if stored.min() < limits.min or stored.max() > limits.max:
-        raise InputError(f"the pixels do not fit {dtype}", kind="bad-dtype", fix="give another dtype")
-    bits = 8 * dtype.itemsize
-    tags: dict[str, Any] = {
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "Rows": stored.shape[0],
-        "Columns": stored.shape[1],
-        "BitsAllocated": bits,
-        "BitsStored": bits,
-        "HighBit": bits - 1,
-        "PixelRepresentation": int(dtype.kind == "i"),
-        "PixelData": stored.astype(dtype.newbyteorder("<")).tobytes(),
-    }
-    if rescale is not None:
-        tags |= {"RescaleSlope": _decimal(slope), "RescaleIntercept": _decimal(intercept)}
-    return tags
-
-
 def _write(path: Path, tags: Tags) -> None:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = tags["SOPClassUID"]
@@ -247,18 +147,3 @@ def _write(path: Path, tags: Tags) -> None:
             setattr(dataset, keyword, value)
     dataset["PixelData"].VR = "OW" if tags["BitsAllocated"] > 8 else "OB"
     dataset.save_as(path, enforce_file_format=True)
-
-
-def _time_of_day(seconds: float) -> str:
-    """Return a DICOM time, counted from ten o'clock."""
-    minutes, rest = divmod(_FIRST_SECOND + seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours:02d}{minutes:02d}{rest:09.6f}"
-
-
-def _decimal(value: float) -> str:
-    return str(format_number_as_ds(float(value)))
-
-
-def _uid(*parts: object) -> str:
-    return str(generate_uid(entropy_srcs=["chunkmed.testing", *map(str, parts)]))

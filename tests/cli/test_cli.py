@@ -54,6 +54,21 @@ def test_no_dicom_in_it(tmp_path):
     )
 
 
+def test_convert_and_scan(study, tmp_path):
+    """One series to a store, its selector taken from what scan prints as JSON."""
+    listed = chunkmed("scan", study, "--json")
+    stacks = json.loads(listed.stdout)["stacks"]
+    assert [stack["shape"] for stack in stacks] == [[3, 8, 60, 76]] * 2
+    assert stacks[0]["problems"] == [] and "phantom" not in listed.stdout
+    out = tmp_path / "heart.zarr"
+    refused(chunkmed("convert", study, out), 1, "2 series")
+    done = chunkmed("convert", study, out, "--series", stacks[1]["key"], "--no-pyramid")
+    assert done.returncode == 0, done.stderr
+    assert "assumed    slices are ordered" in done.stdout and "3 t x 8 z x 60 y x 76 x" in done.stdout
+    assert out.is_dir()
+    refused(chunkmed("convert", study / "a", tmp_path / "b.zarr", "--frames", "t"), 2, "its headers say")
+
+
 def test_two_series_where_one_is_wanted(study, tmp_path):
     done = chunkmed("run", "threshold-objects", study, tmp_path / "out")
     refused(done, 1, "2 series", "choose one of")

@@ -53,10 +53,10 @@ def test_scan_as_json_is_complete_and_without_free_text(study):
     assert "free text" not in text and "Phantom^Beating" not in text
     assert [item["reason"] for item in about["skipped"]] == ["not DICOM (no DICM preamble)"]
     gap, whole = about["stacks"]
-    assert (whole["problem"], whole["shape"], whole["dims"]) == (None, [3, 7, 40, 44], list("tzyx"))
-    assert whole["spacing_mm"] == [14.0, 3.0, 3.0] and len(whole["time"]) == 3
-    assert gap["problem"]["kind"] == "missing-slices" and gap["problem"]["fix"]
-    assert gap["accepted_by"] == ["allow_missing", "allow_missing"] and not gap["uniform"]
+    assert (whole["problems"], whole["shape"], whole["dims"]) == ([], [3, 7, 40, 44], list("tzyx"))
+    assert whole["spacing_mm"] == [14.0, 3.0, 3.0] and len(whole["time_ms"]) == 3
+    assert [problem["kind"] for problem in gap["problems"]] == ["missing-slices", "ragged-cells"]
+    assert gap["accepted_by"] == ["allow_missing"] and not gap["uniform"]
     assert gap["attributes"]["missing_cells"] == [[1, 3]] and gap["dtype"] == "float32"
 
 

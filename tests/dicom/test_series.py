@@ -319,10 +319,12 @@ def test_steps_that_differ_within_the_tolerance_are_recorded(tmp_path):
     assert stack.grid.uniform and any("3.27 to 3.29 mm" in text for text in stack.assumptions)
 
 
-def test_slices_beside_the_line_are_refused_whatever_is_accepted(tmp_path):
+def test_slices_beside_the_line_are_irregular_and_not_missing(tmp_path):
     move = lambda t, z: {"ImagePositionPatient": [5.0 * (z == 2), 0, 8.0 * z]}  # noqa: E731
     write(tmp_path, slices=4, tags=move)
-    refused(lambda: cm.open(tmp_path, allow_missing=True, allow_irregular=True), "shifted-slices")
+    refused(lambda: cm.open(tmp_path, allow_missing=True), "shifted-slices", "5 mm beside", "allow_irregular")
+    stack = only(tmp_path).accepting(allow_irregular=True)
+    assert stack.problem is None and "slice 2 lies 5 mm beside it" in stack.assumptions[-1]
 
 
 def test_holes_are_named_refused_and_filled(tmp_path):

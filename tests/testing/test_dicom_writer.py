@@ -143,3 +143,8 @@ def test_pixels_that_do_not_fit_are_refused(tmp_path):
         write_series(tmp_path, ramp, GRID, dtype=np.uint8)
     with pytest.raises(InputError, match="modality"):
         write_series(tmp_path, ramp, GRID, modality="XX")
+
+
+def test_a_number_in_binary_is_the_time_itself(tmp_path):
+    paths = write_series(tmp_path, ramp, GRID, time_key="DiffusionBValue")
+    assert [pydicom.dcmread(path).DiffusionBValue for path in paths] == [0.0, 0.0, 250.0, 250.0]

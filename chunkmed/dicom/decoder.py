@@ -1,0 +1,97 @@
+"""The decoding child's own program: one request, one frame, one answer, until its input ends.
+
+Run as ``python -P decoder.py CODECS FD``: the path of ``codecs.py`` and the number of the shared memory's
+descriptor. It imports neither chunkmed nor pydicom.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import mmap
+import os
+import resource
+import struct
+import sys
+import time
+from typing import Any
+
+#: Number of the codec, rows, columns, samples, bits, signed, ybr, bytes of the stream, place and room of
+#: the decoded frame. The stream lies at 0.
+REQUEST = struct.Struct("<10q")
+#: Whether it went well, kind and bytes per value, then why not.
+ANSWER = struct.Struct("<q8s128s")
+_SPARE_BYTES = 192 * 2**20
+_FACTOR = 16
+_SECONDS, _SECONDS_PER_MB = 4, 2
+
+
+def limit(frame_bytes: int, mapped: int) -> None:
+    """Bound the memory and the processor time of the frame to come."""
+    pages = _own_pages()
+    if pages:
+        room = pages * mmap.PAGESIZE + _SPARE_BYTES + _FACTOR * frame_bytes + mapped
+        resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
+    seconds = math.ceil(time.process_time() + seconds_for(frame_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+
+
+_pages: list[int] = []
+
+
+def _own_pages() -> int:
+    # Once: a codec that leaks must not earn room by it.
+    if not _pages:
+        try:
+            with open("/proc/self/statm") as file:  # noqa: PTH123
+                _pages.append(int(file.read().split()[0]))
+        except OSError:
+            _pages.append(0)
+    return _pages[0]
+
+
+def seconds_for(frame_bytes: int) -> float:
+    """Return the processor time allowed for one frame in seconds."""
+    return _SECONDS + _SECONDS_PER_MB * frame_bytes / 1e6
+
+
+def serve(codecs: Any, descriptor: int) -> None:
+    """Answer requests on the standard input until it ends."""
+    rows, view = list(codecs.CODECS.values()), None
+    while len(request := os.read(0, REQUEST.size)) == REQUEST.size:
+        number, height, width, samples, bits, signed, ybr, length, place, room = REQUEST.unpack(request)
+        if view is None or len(view) < place + room:
+            view = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+        try:
+            importlib.import_module(rows[number].module)
+            limit(height * width * samples * bits // 8, len(view))
+            shape = codecs.Shape(height, width, samples, bits, bool(signed), bool(ybr))
+            answer = _put(view, place, room, codecs.decode(rows[number], view[:length], shape))
+        except BaseException as error:
+            why = str(error) if isinstance(error, ValueError) else ""
+            text = f"{type(error).__name__}{': ' if why else ''}{why}"
+            answer = ANSWER.pack(0, b"", text.encode("ascii", "replace")[:128])
+        os.write(1, answer)
+
+
+def _put(view: mmap.mmap, place: int, room: int, values: Any) -> bytes:
+    if values.nbytes > room:
+        raise ValueError(f"decodes to {values.nbytes} bytes of {room}")
+    view[place : place + values.nbytes] = values.tobytes()
+    return ANSWER.pack(1, values.dtype.str.encode("ascii"), b"")
+
+
+def main(path: str, descriptor: int) -> None:
+    """Load ``codecs.py`` and serve."""
+    spec = importlib.util.spec_from_file_location("chunkmed_codecs", path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(2)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    # A codec that prints must not be taken for an answer.
+    serve(module, descriptor)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
