@@ -85,6 +85,7 @@ def _add_ingest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--peers", default=",".join(ingest_job.NAMES), help="like chunkmed:convert,pydicom")
     command.add_argument("--pairs", type=int, default=3, help="rounds: how often everything is measured")
     command.add_argument("--workers", type=int, default=2, help="tasks at a time, and cores")
+    command.add_argument("--memory", help='budget of chunkmed, like "2 GB"')
     command.add_argument("--report", action="store_true", help="only print the last table of every series")
 
 

@@ -29,6 +29,7 @@ class IngestPlan:
     """Peers and variants."""
     pairs: int
     workers: int
+    memory: str | None = None
 
 
 def run_rounds(plan: IngestPlan) -> Iterator[dict[str, Any]]:
@@ -39,8 +40,12 @@ def run_rounds(plan: IngestPlan) -> Iterator[dict[str, Any]]:
     batch = {"batch": now(), **about()}
     for pair in range(plan.pairs):
         for peer, variant in turns[:: 1 if pair % 2 == 0 else -1]:
-            asked = asdict(plan.series) | {"peer": peer, "variant": variant, "workers": plan.workers}
+            asked = asdict(plan.series) | {"peer": peer, "variant": variant}
+            asked |= {"workers": plan.workers, "memory": plan.memory}
             row = batch | {"date": now(), "pair": pair} | run_worker("benchmarks.ingest_worker", asked)
+            if "error" in row:
+                # The rest names places on this machine.
+                row["error"] = row["error"].strip().splitlines()[-1]
             if "wall_s" not in row:
                 turns.remove((peer, variant))
             yield row
@@ -53,7 +58,7 @@ def command(options: argparse.Namespace) -> None:
             print(rendered(rows), end="\n\n")
         return
     series = Series(options.slices, options.side, options.syntax)
-    plan = IngestPlan(series, tuple(turns_of(options.peers)), options.pairs, options.workers)
+    plan = IngestPlan(series, tuple(turns_of(options.peers)), options.pairs, options.workers, options.memory)
     rows = []
     for row in run_rounds(plan):
         append(options.results, row)

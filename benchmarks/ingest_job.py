@@ -48,6 +48,8 @@ class Job:
     """A folder for what a peer writes."""
     workers: int
     variant: str
+    memory: str | None = None
+    """chunkmed's budget."""
 
 
 def load(name: str) -> Any:

@@ -11,7 +11,7 @@ from benchmarks.tables import differing, markdown, paired_ratio
 __all__ = ["latest", "rendered", "slab_mib"]
 
 Row = dict[str, Any]
-_KEY = ("slices", "side", "syntax", "workers")
+_KEY = ("slices", "side", "syntax", "workers", "memory")
 #: What ratios are taken against: chunkmed as it is used, and the floor that reads headers too.
 _OURS, _FLOOR = ("chunkmed", "convert"), ("floor", "headers")
 _MEDIANS = ("wall_s", "cpu_s", "others_cpu_s", "peak_mib", "output_mib")
@@ -28,6 +28,7 @@ _COLUMNS = (
     ("peak_mib", "{:.0f}"),
     ("over_imports_mib", "{:.0f}"),
     ("slabs", "{:.1f}"),
+    ("predicted_mib", "{:.0f}"),
     ("output_mib", "{:.0f}"),
     ("headers_per_file", "{:.2f}"),
     ("dtype", "{}"),
@@ -49,7 +50,7 @@ def latest(rows: Sequence[Row]) -> list[list[Row]]:
     """Return the last batch of every series and number of workers."""
     batches: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        found = batches.setdefault(tuple(row[name] for name in _KEY), [])
+        found = batches.setdefault(tuple(row.get(name) for name in _KEY), [])
         if found and found[0]["batch"] != row["batch"]:
             found.clear()
         found.append(row)
@@ -75,7 +76,7 @@ def _line(own: Sequence[Row], timed: Sequence[Row], all_timed: dict[tuple[str, s
     out: Row = {"peer": own[0]["peer"], "variant": own[0]["variant"]}
     if not timed:
         reason = own[0].get("unsupported")
-        return out | {"note": f"cannot: {reason}" if reason else f"failed: {_last_line(own[0]['error'])}"}
+        return out | {"note": f"cannot: {reason}" if reason else f"failed: {_short(own[0]['error'])}"}
     out |= {name: statistics.median(row[name] for row in timed) for name in _MEDIANS}
     out["over_imports_mib"] = statistics.median(row["peak_mib"] - row["before_mib"] for row in timed)
     out["slabs"] = out["over_imports_mib"] / slab_mib(timed[0])
@@ -83,7 +84,7 @@ def _line(own: Sequence[Row], timed: Sequence[Row], all_timed: dict[tuple[str, s
         theirs = all_timed.get(turn, [])
         out[f"wall_vs_{base}"] = paired_ratio(timed, theirs)
         out[f"cpu_vs_{base}"] = paired_ratio(timed, theirs, "cpu_s")
-    names = ("headers_per_file", "dtype")
+    names = ("headers_per_file", "predicted_mib", "dtype")
     return (
         out
         | {name: timed[-1].get(name) for name in names}
@@ -91,12 +92,13 @@ def _line(own: Sequence[Row], timed: Sequence[Row], all_timed: dict[tuple[str, s
     )
 
 
-def _last_line(error: str) -> str:
-    return error.strip().splitlines()[-1][:100].replace("|", "/")
+def _short(error: str) -> str:
+    return error[:100].replace("|", "/")
 
 
 def _title(rows: Sequence[Row]) -> str:
     first = rows[0]
     size = f"{first['slices']} slices of {first['side']} x {first['side']}, {first['syntax']}"
-    about = f"{first['workers']} workers, slab {slab_mib(first):.0f} MiB, {first['batch'][:10]}"
+    budget = f", budget {first['memory']}" if first.get("memory") else ""
+    about = f"{first['workers']} workers{budget}, slab {slab_mib(first):.0f} MiB, {first['batch'][:10]}"
     return f"{size}: {about}, commit {first['versions']['commit']}"

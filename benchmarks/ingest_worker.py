@@ -32,7 +32,7 @@ def measured(asked: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     asked : dict
-        ``slices``, ``side``, ``syntax``, ``peer``, ``variant``, ``workers``.
+        ``slices``, ``side``, ``syntax``, ``peer``, ``variant``, ``workers``, ``memory``.
     """
     pin(asked["workers"])
     bare_mib = rss_mib()
@@ -40,7 +40,8 @@ def measured(asked: dict[str, Any]) -> dict[str, Any]:
     imported_mib = rss_mib()
     series = Series(asked["slices"], asked["side"], asked["syntax"])
     with fresh_folder() as folder:
-        job = Job(series, stored_series(series), folder / "out", asked["workers"], asked["variant"])
+        own = asked["workers"], asked["variant"], asked["memory"]
+        job = Job(series, stored_series(series), folder / "out", *own)
         _warm_up(peer, job, folder / "warm")
         job.target.mkdir()
         before_mib = rss_mib()

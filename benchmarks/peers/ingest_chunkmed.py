@@ -9,6 +9,8 @@ from typing import Any
 
 import chunkmed as cm
 from benchmarks.ingest_job import Facts, Job
+from benchmarks.plans import Plans
+from chunkmed.graph.run import observing
 
 __all__ = ["PACKAGES", "VARIANTS", "read"]
 
@@ -49,13 +51,20 @@ _headers = HeadersRead()
 
 def read(job: Job) -> Facts:
     """Do what the variant says."""
-    values = _DOES[job.variant](job)
+    plans = Plans()
+    with observing(plans):
+        values = _DOES[job.variant](job)
     count = _headers.since_last_asked()
-    return lambda: {"values": values, "headers_per_file": round(count / job.series.slices, 3)}
+    return lambda: {
+        "values": values,
+        "headers_per_file": round(count / job.series.slices, 3),
+        "blocks": [plan.block for plan in plans.plans],
+        "predicted_mib": plans.predicted_mib if plans.plans else None,
+    }
 
 
 def _convert(job: Job, pyramid: bool = True) -> Any:
-    with cm.config(workers=job.workers):
+    with cm.config(memory=job.memory, workers=job.workers):
         cm.convert(job.folder, job.target / "ours.zarr", pyramid=pyramid)
     return Stored(job.target / "ours.zarr")
 
@@ -65,7 +74,7 @@ def _flat(job: Job) -> Any:
 
 
 def _compute(job: Job) -> Any:
-    with cm.config(workers=job.workers):
+    with cm.config(memory=job.memory, workers=job.workers):
         return cm.open(job.folder).compute().values[0]
 
 
