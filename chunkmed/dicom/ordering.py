@@ -163,6 +163,6 @@ def _unexplained(cells: Sequence[Cell]) -> SourceError:
         "several images lie at the same position",
         kind="duplicate-position",
         where="tag (0020,0032)",
-        why=f"{len(cell.frames)} images share slice {number} and no tag tells them apart ({names} ...)",
+        why=f"{len(cell.frames)} images share slice {number} and no tag puts them in order ({names} ...)",
         fix="remove the files that do not belong to the series",
     )

@@ -19,6 +19,8 @@ __all__ = ["order_with_holes"]
 Cells = Sequence[Sequence[Frame]]
 #: A time may lie this fraction of a step off the time point that it is taken for.
 _OFF_STEP = 0.5
+#: More holes than this, and the positions that hold several frames are the odd ones: overlapping stations.
+_MOST_HOLES = 0.4
 
 
 def order_with_holes(cells: Cells) -> Series4D | None:
@@ -34,6 +36,8 @@ def order_with_holes(cells: Cells) -> Series4D | None:
         if columns is None:
             continue
         frames = tuple(tuple(column[t] for column in columns) for t in range(len(columns[0])))
+        if sum(volume.count(None) for volume in frames) > _MOST_HOLES * len(frames) * len(columns):
+            return None
         found = with_clock(frames, row.key, row.clocks, "")
         # A sequence that is short everywhere is told by the holes already.
         return replace(found, warnings=tuple(text for text in found.warnings if "may be missing" not in text))
