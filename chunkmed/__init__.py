@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chunkmed import cardiac, intensity, masks, ndimage
     from chunkmed.cardiac import ejection_fraction
+    from chunkmed.conversion import convert
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
     from chunkmed.graph.budget import config
     from chunkmed.graph.checkpoint import checkpoint
-    from chunkmed.images import convert, imread, open, open_labels, save, volread  # noqa: A004
+    from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
     from chunkmed.measures import measure
     from chunkmed.pet import suv
     from chunkmed.tracking import follow, label_at
@@ -34,7 +35,7 @@ _PUBLIC = {
     "cardiac": "chunkmed.cardiac",
     "checkpoint": "chunkmed.graph.checkpoint:checkpoint",
     "config": "chunkmed.graph.budget:config",
-    "convert": "chunkmed.images:convert",
+    "convert": "chunkmed.conversion:convert",
     "ejection_fraction": "chunkmed.cardiac:ejection_fraction",
     "explain": "chunkmed.explanation:explain",
     "follow": "chunkmed.tracking:follow",

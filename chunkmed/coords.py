@@ -37,7 +37,7 @@ __all__ = [
 SPACE = ("z", "y", "x")
 #: The last dim of colour images.
 CHANNEL = "c"
-_NOT_TIME_UNITS = {"b": "s/mm2", "echo": "ms"}
+_NOT_TIME_UNITS = {"b": "s/mm2", "echo": "ms", "inversion": "ms", "flip": "degrees"}
 
 
 def coordinates(grid: Grid, trigger_time_ms: Sequence[Sequence[float]] | None = None) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""open, convert, save: where DICOM, stores and the engine meet."""
+"""open, save: where DICOM, stores and the engine meet."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,147 +12,36 @@ import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import dicom, provenance, store
-from chunkmed.coords import CHANNEL, SPACE, attach, check_grid, grid_of, is_channel
-from chunkmed.errors import InputError, SourceError, StoreError
-from chunkmed.graph.box import Box, regular_chunks
+from chunkmed.conversion import convert, open_dicom
+from chunkmed.coords import SPACE, check_grid, grid_of, is_channel
+from chunkmed.dicom import Choices
+from chunkmed.errors import InputError, StoreError
 from chunkmed.graph.lift import lift
-from chunkmed.graph.nodes import Array, Source
-from chunkmed.graph.views import view
 from chunkmed.grid import Grid
+from chunkmed.stored import open_store
 from chunkmed.writing import write_image
 
-__all__ = ["StackReader", "convert", "imread", "open", "open_labels", "save", "volread"]
+__all__ = ["convert", "imread", "open", "open_labels", "save", "volread"]
 
 PathLike = str | os.PathLike[str]
-_SLAB = 16
-
-
-class StackReader:
-    """A DICOM stack as something to read boxes from: whole frames at a time."""
-
-    def __init__(self, stack: dicom.Stack) -> None:
-        self.stack = stack
-        self.shape, self.dtype, self.token = stack.shape, np.dtype(stack.dtype), stack.token
-        self.chunks = (1, 1, *stack.shape[2:])
-        #: What is read at once: rows of uncompressed frames, else all of a frame.
-        self.granule = (1, 1, *stack.granule)
-
-    def read(self, box: Box) -> Array:
-        """Decode the frames of a box."""
-        return self.stack.read(box)
-
-
-def convert(
-    source: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
-    store_path: PathLike,
-    *,
-    series: str | int | None = None,
-    allow_missing: bool = False,
-    allow_irregular: bool = False,
-    frames: str | None = None,
-    overwrite: bool = False,
-    pyramid: bool = True,
-) -> xr.DataArray:
-    """Convert one DICOM series to an OME-Zarr store, slab by slab, and return the image.
-
-    Parameters
-    ----------
-    source : path, list of paths, Stack or Study
-        A folder, a file, or what :func:`chunkmed.scan` found.
-    store_path : path
-        Where the store goes (``heart.zarr``).
-    series : str or int, optional
-        Which series, where there are several: a selector of ``print(chunkmed.scan(source))``.
-    allow_missing : bool, default False
-        Accept a series in which slices are missing. Positions stay what they are; where slices are
-        missing stands among the assumptions.
-    allow_irregular : bool, default False
-        Accept slices at uneven distances, or beside the line of the others; likewise.
-    frames : {"t", "z"}, optional
-        What the frames of a file are that says nothing about them: time points or slices.
-    overwrite : bool, default False
-        Replace an existing store, its label images included; what chunkmed did not write never.
-    pyramid : bool, default True
-        Write coarser levels too, for viewers.
-
-    Returns
-    -------
-    xarray.DataArray
-        The stored image, lazy, dims (t, z, y, x), coordinates in ms and mm.
-
-    Raises
-    ------
-    SourceError
-        If there is no such series, or its geometry is not regular.
-    StoreError
-        If the store exists already or cannot be written.
-    """
-    stack = _stack(source, series, allow_missing, allow_irregular, frames)
-    target = _resolved(store_path)
-    for text in stack.warnings:
-        warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
-    try:
-        _write_stack(stack, target, overwrite, pyramid)
-    except SourceError as error:
-        if error.kind != "value-overflow":
-            raise
-        _write_stack(stack.widened(), target, overwrite, pyramid)
-    return open(target)
-
-
-def _write_stack(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: bool) -> None:
-    assumptions = [*stack.assumptions, *stack.warnings]
-    about = {
-        "assumptions": list(dict.fromkeys(assumptions)),
-        "series_key": stack.key,
-        "history": [provenance.step("convert", series=stack.key)],
-    }
-    write_image(
-        Source(StackReader(stack)),
-        stack.grid,
-        target,
-        name="image",
-        attributes=stack.attributes,
-        about=about,
-        trigger_time_ms=stack.trigger_time_ms,
-        overwrite=overwrite,
-        pyramid=pyramid,
-    )
-
-
-def _stack(
-    source: Any,
-    series: str | int | None,
-    allow_missing: bool = False,
-    allow_irregular: bool = False,
-    frames: str | None = None,
-) -> dicom.Stack:
-    if isinstance(source, dicom.Stack):
-        stack = source
-    else:
-        study = source if isinstance(source, dicom.Study) else dicom.scan(source)
-        stack = study.select(series)
-    stack = stack.accepting(allow_missing=allow_missing, allow_irregular=allow_irregular, frames=frames)
-    if stack.problem is not None:
-        raise stack.problem
-    return stack
 
 
 def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
-    path: PathLike | Sequence[PathLike],
+    path: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
     *,
     label: str | None = None,
     level: int = 0,
     series: str | int | None = None,
     allow_missing: bool = False,
     allow_irregular: bool = False,
+    merge_series: bool = False,
     frames: str | None = None,
 ) -> xr.DataArray:
     """Open a store, or a DICOM folder or file without converting it; nothing is read yet.
 
     Parameters
     ----------
-    path : path or list of paths
+    path : path, list of paths, Stack or Study
         A store that chunkmed wrote, or DICOM.
     label : str, optional
         Name of a label image of the store instead of the image itself.
@@ -161,32 +49,24 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         Resolution: 0 is the full one, -1 the coarsest that the store has.
     series : str or int, optional
         Which DICOM series, where there are several.
-    allow_missing, allow_irregular, frames
-        What is accepted of DICOM, as in :func:`convert`.
+    allow_missing, allow_irregular, merge_series : bool, default False
+        What of DICOM to accept, see :func:`convert`.
+    frames : {"t", "z"}, optional
+        What the frames of a DICOM file are whose headers do not say it.
 
     Returns
     -------
     xarray.DataArray
         Lazy, dims (t, z, y, x).
     """
+    choices = Choices(allow_missing, allow_irregular, merge_series, frames)
     if isinstance(path, str | os.PathLike) and store.is_store(target := _resolved(path)):
-        return _open_store(target, label, level)
+        if choices != Choices():
+            raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
+        return open_store(target, label, level)
     if label is not None or level:
         raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
-    stack = _stack(path, series, allow_missing, allow_irregular, frames)
-    # Frames are decoded whole: blocks are slabs of them.
-    chunks = regular_chunks(stack.shape, (1, _SLAB, *stack.shape[2:]))
-    data = view(Source(StackReader(stack)), chunks)
-    return attach(data, stack.grid, attrs=stack.attributes, trigger_time_ms=stack.trigger_time_ms)
-
-
-def _open_store(path: Path, label: str | None, level: int) -> xr.DataArray:
-    found = store.open_image(path, label, level)
-    data = view(Source(found.array))
-    image = xr.DataArray(data, dims=found.dims, coords=found.coords, name=label or "image")
-    image.attrs.update(found.attributes)
-    # OME-Zarr has channels before space; images have them last, as every colour image in Python.
-    return image.transpose(..., CHANNEL) if CHANNEL in image.dims else image
+    return open_dicom(path, series, choices)
 
 
 def save(

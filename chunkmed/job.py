@@ -6,7 +6,7 @@ import os
 import resource
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import xarray as xr
 
 from chunkmed import cardiac, images, provenance, store
 from chunkmed.coords import time_dim_of
+from chunkmed.dicom import Choices
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.graph.budget import current_budget
 from chunkmed.recipe import Pipeline, Recipe
@@ -53,6 +54,7 @@ def run_job(
     series: str | None = None,
     allow_missing: bool = False,
     allow_irregular: bool = False,
+    merge_series: bool = False,
     frames: str | None = None,
     labels: Mapping[str, str | os.PathLike[str]] | None = None,
     overwrite: bool = False,
@@ -71,7 +73,7 @@ def run_job(
         ``assumptions.json``.
     series : str, optional
         Selector of the series, where there are several.
-    allow_missing, allow_irregular, frames
+    allow_missing, allow_irregular, merge_series, frames
         What is accepted of DICOM, as in :func:`chunkmed.convert`.
     labels : mapping of step name to path, optional
         Label images that stand in for steps of the recipe.
@@ -92,8 +94,8 @@ def run_job(
     _check_source(Path(source))
     result = JobResult(_made_folder(Path(out)))
     target = result.out / "image.zarr"
-    accepted = {"allow_missing": allow_missing, "allow_irregular": allow_irregular, "frames": frames}
-    image = _stored(source, target, series, accepted, overwrite)
+    choices = Choices(allow_missing, allow_irregular, merge_series, frames)
+    image = _stored(source, target, series, choices, overwrite)
     given = {
         step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()
     }
@@ -134,14 +136,14 @@ def _made_folder(out: Path) -> Path:
     return out
 
 
-def _stored(
-    source: Any, target: Path, series: str | None, accepted: Mapping[str, Any], overwrite: bool
-) -> xr.DataArray:
+def _stored(source: Any, target: Path, series: str | None, choices: Choices, overwrite: bool) -> xr.DataArray:
     if store.is_store(Path(source)):
         if series is not None:
             raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
+        if choices != Choices():
+            raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
         return images.save(images.open(source), target, overwrite=overwrite)
-    return images.convert(source, target, series=series, overwrite=overwrite, **accepted)
+    return images.convert(source, target, series=series, overwrite=overwrite, **asdict(choices))
 
 
 def _split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:

@@ -16,7 +16,7 @@ from chunkmed.errors import ChunkmedError, InputError
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
-    "convert": "convert a DICOM series to a store",
+    "convert": "convert a DICOM series to an OME-Zarr store",
     "demo": "write a phantom study as DICOM, run the main job on it, compare with the truth",
     "info": "say what a store holds: image, levels, label images, history",
     "plan": "say what running a recipe on a store will cost, before it runs",

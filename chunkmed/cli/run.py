@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from chunkmed.cli.convert import accepting
+from chunkmed.cli.options import budget_options, dicom_options
 from chunkmed.errors import InputError
 
 __all__ = ["command", "parse_settings"]
@@ -19,16 +19,14 @@ __all__ = ["command", "parse_settings"]
 @click.argument("source", metavar="INPUT")
 @click.argument("out")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the recipe.")
-@click.option("--series", metavar="SELECTOR", help="Which series, where INPUT holds several (see: scan).")
-@accepting
+@dicom_options
 @click.option(
     "--labels",
     multiple=True,
     metavar="[STEP=]STORE[#NAME]",
     help="Label image that stands in for a step (by default the one that is drawn).",
 )
-@click.option("--memory", metavar="SIZE", help='Peak memory, like "2 GB"; half of what is free by default.')
-@click.option("--workers", type=click.IntRange(min=1), help="Tasks at a time; all cores by default.")
+@budget_options
 @click.option("--overwrite", is_flag=True, help="Replace results that are in OUT.")
 def command(
     recipe: str,
@@ -36,13 +34,11 @@ def command(
     out: str,
     settings: tuple[str, ...],
     series: str | None,
-    allow_missing: bool,
-    allow_irregular: bool,
-    frames: str | None,
     labels: tuple[str, ...],
     memory: str | None,
     workers: int | None,
     overwrite: bool,
+    **choices: Any,
 ) -> None:
     """Run RECIPE on INPUT and write store, tables, curve and picture into OUT.
 
@@ -62,9 +58,7 @@ def command(
             source,
             out,
             series=series,
-            allow_missing=allow_missing,
-            allow_irregular=allow_irregular,
-            frames=frames,
+            **choices,
             labels=given,
             overwrite=overwrite,
         )

@@ -6,8 +6,10 @@
 >>> study.select("3f2a").read([(0, 1), (0, 10), (0, 512), (0, 512)])  # doctest: +SKIP
 """
 
+from chunkmed.dicom.accept import Choices, accepted
 from chunkmed.dicom.described import described
+from chunkmed.dicom.merge import certainly_merged
 from chunkmed.dicom.scan import scan
 from chunkmed.dicom.study import Skipped, Stack, Study
 
-__all__ = ["Skipped", "Stack", "Study", "described", "scan"]
+__all__ = ["Choices", "Skipped", "Stack", "Study", "accepted", "certainly_merged", "described", "scan"]

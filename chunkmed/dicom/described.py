@@ -18,8 +18,9 @@ def described(study: Study) -> dict[str, Any]:
     dict
         ``stacks``: of each ``key``, ``shape``, ``dims``, ``dtype``, ``bytes`` (uncompressed),
         ``spacing_mm`` (z, y, x), ``uniform``, ``direction``, ``origin_mm``, ``z_mm``, ``time_dim``,
-        ``time_ms``, ``attributes``, ``assumptions``, ``warnings``, ``flags`` and ``problems`` (kind,
-        what, where, why, fix); ``skipped``: ``path`` and ``reason``.
+        ``time_ms``, ``attributes``, ``assumptions``, ``warnings``, ``flags``, ``problems`` (kind, what,
+        where, why, fix), ``accepted_by`` (options), ``members`` (keys of the series that were merged)
+        and ``files`` (how many); ``skipped``: ``path`` and ``reason``.
     """
     skipped = [{"path": item.path, "reason": item.reason} for item in study.skipped]
     return {"stacks": [_stack(stack) for stack in study.stacks], "skipped": skipped}
@@ -49,4 +50,7 @@ def _stack(stack: Stack) -> dict[str, Any]:
         # Labels of flags come from tags that hold codes, and from numbers.
         "flags": list(stack.flags),
         "problems": [problem.as_dict() for problem in stack.problems],
+        "accepted_by": sorted({item.option for item in stack.irregularities}),
+        "members": list(stack.members),
+        "files": len(stack.pixels.names),
     }

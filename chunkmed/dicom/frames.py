@@ -8,6 +8,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from chunkmed.dicom.headers import Frame, Header
+from chunkmed.dicom.keys import Keys
 from chunkmed.dicom.mosaic import slice_positions, tiles_of
 from chunkmed.dicom.quick import recalled
 from chunkmed.dicom.quirks import stand_ins
@@ -66,7 +67,9 @@ def _pointed_frames(dataset: Any, header: Header) -> Iterator[Frame]:
 
 def _frame_values(dataset: Any, pointer: str | None, count: int) -> Sequence[float]:
     if pointer == "FrameTime":
-        return [i * (value(dataset, "FrameTime", number) or 0.0) for i in range(count)]
+        # A part of a concatenation goes on where the part before it ended.
+        start = int(value(dataset, "ConcatenationFrameOffsetNumber", number) or 0)
+        return [(start + i) * (value(dataset, "FrameTime", number) or 0.0) for i in range(count)]
     values: tuple[float, ...] | None = value(dataset, pointer, numbers) if pointer else None
     if values is None or len(values) != count:
         return [float(i) for i in range(count)]  # flagged by ambiguous_frames
@@ -125,7 +128,7 @@ def _frame(
         index=index,
         position=position or _sized(value(dataset, "ImagePositionPatient", numbers), 3),
         **_shared(dataset),
-        keys=_keys(dataset) | extra,
+        keys=Keys(_keys(dataset) | extra),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from chunkmed.dicom.geometry import SAME_DIRECTION, slice_normal
 from chunkmed.dicom.headers import Frame
 
-__all__ = ["Group", "groups_of"]
+__all__ = ["Group", "groups_of", "same_plane"]
 
 _SCOUT = re.compile(r"scout|survey|locali[sz]er|topogram|scanogram|\bloc\b", re.IGNORECASE)
 _FEW_SLICES = 7
@@ -25,19 +25,19 @@ class Group:
     name: str
     """Series UID and what sets this group apart; hashed, never shown."""
     localizer: bool = False
-    labels: tuple[str, ...] = ()
-    """What sets a part of the group apart, for the user."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """What sets a part of the group apart: to derive its key from, and for the user."""
     assumptions: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
         """Text to derive the key from: the same in every scan of the same files."""
-        return "|".join((self.name, *self.labels))
+        return "|".join((self.name, *(exact for exact, _ in self.labels)))
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Marks shown in the printed table."""
-        return (*(("localizer",) if self.localizer else ()), *self.labels)
+        return (*(("localizer",) if self.localizer else ()), *(shown for _, shown in self.labels))
 
 
 def groups_of(frames: Sequence[Frame]) -> Iterator[Group]:
@@ -45,7 +45,9 @@ def groups_of(frames: Sequence[Frame]) -> Iterator[Group]:
     series: dict[str, list[Frame]] = {}
     for frame in frames:
         series.setdefault(frame.file.series_uid, []).append(frame)
-    for uid, members in series.items():
+    for uid in list(series):
+        # Let go of what is done: a scan may hold 100,000 frames.
+        members = series.pop(uid)
         kept, dropped = _without_duplicates(members)
         notes = (f"{dropped} duplicate files dropped (same SOPInstanceUID)",) if dropped else ()
         parts = _alike(kept)
@@ -79,7 +81,7 @@ def _alike(frames: Sequence[Frame]) -> list[list[Frame]]:
     parts: list[list[Frame]] = []
     for frame in frames:
         # The last part first: neighbours in a folder mostly belong together.
-        home = next((part for part in reversed(parts) if _same_plane(part[0], frame)), None)
+        home = next((part for part in reversed(parts) if same_plane(part[0], frame)), None)
         if home is None:
             parts.append([frame])
         else:
@@ -87,7 +89,8 @@ def _alike(frames: Sequence[Frame]) -> list[list[Frame]]:
     return parts
 
 
-def _same_plane(one: Frame, other: Frame) -> bool:
+def same_plane(one: Frame, other: Frame) -> bool:
+    """Return whether two frames agree in size, orientation (within 1e-4) and pixel spacing."""
     a, b = one.file.layout, other.file.layout
     if (a.rows, a.columns, a.samples) != (b.rows, b.columns, b.samples):
         return False

@@ -34,7 +34,7 @@ class Pixels:
     """Per file: size in bytes, mtime in ns, start of the pixel data, number of its layout: (n, 4)."""
     layouts: tuple[Layout, ...]
     places: npt.NDArray[np.int32]
-    """Number of the file and of the frame in it: (t, z, 2)."""
+    """Number of the file and of the frame in it: (t, z, 2); -1 where there is none: NaN is read."""
     rescale: npt.NDArray[np.float64]
     """Slope and intercept: (t, z, 2), or (1, 1, 2) when they are the same everywhere."""
 
@@ -48,6 +48,11 @@ class Pixels:
     def needs_whole_frames(self) -> bool:
         """Whether a part of a frame takes decoding all of it."""
         return any(layout.compressed or layout.deflated or layout.samples > 1 for layout in self.layouts)
+
+    @property
+    def paths(self) -> list[str]:
+        """The files."""
+        return [os.path.join(self.folder, name) for name in self.names]  # noqa: PTH118 - may not be UTF-8
 
     def turned(self) -> Pixels:
         """Return the same frames with time points as slices and slices as time points."""
@@ -76,6 +81,9 @@ class Pixels:
 
     def _read_plane(self, at: tuple[int, int], part: tuple[Span, Span], channels: Span, out: Array) -> None:
         file, frame = self.places[at].tolist()
+        if file < 0:
+            out[...] = np.nan
+            return
         size, mtime_ns, offset, layout = self.files[file].tolist()
         path = os.path.join(self.folder, self.names[file])  # noqa: PTH118 - names may not be UTF-8
         slope, intercept = self.rescale[at[0] % len(self.rescale), at[1] % self.rescale.shape[1]].tolist()
@@ -92,11 +100,11 @@ class Pixels:
             out[:] = plane[..., slice(*channels)]
 
 
-def pixels_of(frames: Sequence[Sequence[Frame]]) -> Pixels:
-    """Return the columns of frames (t, z)."""
+def pixels_of(frames: Sequence[Sequence[Frame | None]]) -> Pixels:
+    """Return the columns of frames (t, z); None where one is missing."""
     headers: dict[str, Header] = {}
     for volume in frames:
-        headers |= {frame.file.path: frame.file for frame in volume}
+        headers |= {frame.file.path: frame.file for frame in volume if frame is not None}
     folder = common_folder(headers)
     layouts = list(dict.fromkeys(header.layout for header in headers.values()))
     columns = [
@@ -104,13 +112,15 @@ def pixels_of(frames: Sequence[Sequence[Frame]]) -> Pixels:
         for header in headers.values()
     ]
     numbers = {path: i for i, path in enumerate(headers)}
-    rescale = np.array([[(frame.slope, frame.intercept) for frame in volume] for volume in frames])
-    same = bool((rescale == rescale[:1, :1]).all())
+    places = [[(numbers[f.file.path], f.index) if f else (-1, -1) for f in volume] for volume in frames]
+    rescale = np.array([[(f.slope, f.intercept) if f else (1.0, 0.0) for f in v] for v in frames])
+    same = len({(f.slope, f.intercept) for v in frames for f in v if f}) == 1
+    first = next((t, z) for t, volume in enumerate(frames) for z, f in enumerate(volume) if f)
     return Pixels(
         folder=folder,
         names=tuple(os.path.relpath(path, folder) for path in headers),
         files=np.array(columns, dtype=np.int64),
         layouts=tuple(layouts),
-        places=np.array([[(numbers[f.file.path], f.index) for f in v] for v in frames], dtype=np.int32),
-        rescale=rescale[:1, :1] if same else rescale,
+        places=np.array(places, dtype=np.int32),
+        rescale=rescale[first][None, None] if same else rescale,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chunkmed.dicom.accept import Choices, accepted
 from chunkmed.dicom.pixels import Box, Pixels
+from chunkmed.dicom.regularity import Irregularity
+from chunkmed.dicom.table import lines, state_of
 from chunkmed.dicom.values import wider
-from chunkmed.dicom.walk import printable
 from chunkmed.errors import InputError, SourceError
-from chunkmed.grid import UNIFORM_TOLERANCE, Grid
+from chunkmed.grid import Grid
 
 __all__ = ["Skipped", "Stack", "Study"]
 
@@ -56,20 +58,29 @@ class Stack:
     """Output value of the voxels outside the field of view."""
     trigger_time_ms: tuple[tuple[float, ...], ...] | None = None
     """(t, z), ms after the trigger where every slice has its own."""
-    problems: tuple[SourceError, ...] = ()
-    """Why the stack is not read, unless all of it is accepted (see ``accepting``)."""
+    faults: tuple[SourceError, ...] = ()
+    """Why the stack cannot be read whatever is accepted."""
     flags: tuple[str, ...] = ()
     """``localizer``, and what tells this stack apart from others of its series (``EchoTime 9.84``)."""
+    irregularities: tuple[Irregularity, ...] = ()
+    """What is refused unless the user accepts it, see ``accepting``."""
+    members: tuple[str, ...] = ()
+    """Keys of the stacks that were merged to this one."""
+
+    @property
+    def problems(self) -> tuple[SourceError, ...]:
+        """Why the stack is not read, unless all of it is accepted."""
+        return (*self.faults, *(item.error for item in self.irregularities))
+
+    @property
+    def problem(self) -> SourceError | None:
+        """Why the stack is not read, None where it is."""
+        return next(iter(self.problems), None)
 
     @property
     def channels(self) -> int:
         """Colours of a voxel; 0 where there is no such axis."""
         return self.pixels.channels
-
-    @property
-    def problem(self) -> SourceError | None:
-        """Why the stack is not read, None where it is."""
-        return self.problems[0] if self.problems else None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -140,7 +151,7 @@ class Stack:
         Parameters
         ----------
         allow_missing : bool
-            Accept missing slices: positions stay what they are.
+            Accept missing slices, whose neighbours keep their positions, and missing images: NaN.
         allow_irregular : bool
             Accept slices at uneven distances or beside the line of the others.
         frames : {"t", "z"}, optional
@@ -151,37 +162,7 @@ class Stack:
         InputError
             ``bad-frames`` for another text, or where the headers say what frames are.
         """
-        if frames not in (None, "t", "z"):
-            raise InputError(f"frames={frames!r}", kind="bad-frames", fix='give "t" or "z"')
-        if frames is not None and not any(item.kind == "ambiguous-frames" for item in self.problems):
-            raise InputError(
-                f"frames={frames!r} for series {self.key}",
-                kind="bad-frames",
-                why="its headers say what its frames are",
-                fix="leave frames out",
-            )
-        accepted = {"missing-slices"} if allow_missing else set()
-        accepted |= {"uneven-spacing", "shifted-slices"} if allow_irregular else set()
-        taken = [item for item in self.problems if item.kind in accepted]
-        # What frames are is an answer, not an irregularity: it has a note of its own.
-        accepted |= {"ambiguous-frames"} if frames is not None else set()
-        left = [item for item in self.problems if item.kind not in accepted]
-        notes = [f"accepted: {item.what}{_odd_steps(self.grid)}" for item in taken]
-        if frames is None:
-            return replace(self, problems=tuple(left), assumptions=(*self.assumptions, *notes))
-        along = "time points" if frames == "t" else "slices"
-        notes.append(f"the frames of a file are {along}, as given: its headers do not say")
-        grid, pixels = _framed(self.grid, frames), self.pixels if frames == "t" else self.pixels.turned()
-        # Numbers of frames are no values of a tag.
-        attributes = {key: item for key, item in self.attributes.items() if key not in _TIME_ATTRIBUTES}
-        return replace(
-            self,
-            problems=tuple(left),
-            grid=grid,
-            pixels=pixels,
-            attributes=attributes,
-            assumptions=(*self.assumptions, *notes),
-        )
+        return accepted(self, Choices(allow_missing, allow_irregular, frames=frames))
 
     def widened(self) -> Stack:
         """Return the same stack with int32 (from int32: int64) values, for a ``value-overflow``."""
@@ -202,7 +183,8 @@ class Study:
         ----------
         selector : str or int, optional
             The key of a stack or the beginning of it, or its number in the printed table. Without
-            it the only stack; localizers are passed over when exactly one other remains.
+            it the only stack; localizers and what is no image series are passed over when exactly
+            one other remains.
 
         Raises
         ------
@@ -221,8 +203,7 @@ class Study:
         )
 
     def _only(self) -> Stack:
-        # What has a problem is not passed over: it may be what is wanted.
-        for candidates in (self.stacks, [stack for stack in self.stacks if not stack.localizer]):
+        for candidates in (self.stacks, self.images()):
             if len(candidates) == 1:
                 return candidates[0]
         if not self.stacks:
@@ -235,81 +216,61 @@ class Study:
 
     def _matching(self, selector: str | int) -> list[Stack]:
         text = str(selector)
-        exact = [stack for stack in self.stacks if stack.key == text]
+        exact = [stack for stack in self.stacks if text in (stack.key, *stack.members)]
         if exact:
             return exact
         # Keys are hexadecimal: a short run of digits is a number of the table.
         if text.isdecimal() and len(text) < 4:
             return [self.stacks[int(text)]] if int(text) < len(self.stacks) else []
-        return [stack for stack in self.stacks if text and stack.key.startswith(text)]
+        return [
+            stack
+            for stack in self.stacks
+            if text and any(key.startswith(text) for key in (stack.key, *stack.members))
+        ]
 
     def _choices(self) -> str:
         return ", ".join(
-            f"{stack.key} ({stack.modality} {'x'.join(map(str, stack.shape))}{_state(stack)})"
+            f"{stack.key} ({stack.modality} {'x'.join(map(str, stack.shape))}{state_of(stack)})"
             for stack in self.stacks
         )
 
+    def merge(self, series: Sequence[str | int] | None = None, *, phases: str | None = None) -> Study:
+        """Return a study that holds nothing but the stack that several series make together.
+
+        Cine with one series per slice: different positions, equally many phases. Dynamic series with
+        one per time point: the same positions, acquired one after the other. Their headers are read
+        once more.
+
+        Parameters
+        ----------
+        series : sequence of selectors, optional
+            Which series (see ``select``); all but localizers by default.
+        phases : {"nearest"}, optional
+            Accept slices with different numbers of phases: each gets those of the commonest number
+            that are nearest in the cycle.
+
+        Raises
+        ------
+        SourceError
+            ``not-one-geometry``, ``duplicate-position``, ``unequal-phases`` or ``not-one-series``,
+            naming the series.
+        """
+        # Not above: it builds stacks, which are made of what this module defines.
+        from chunkmed.dicom.merge import merged
+
+        if phases not in (None, "nearest"):
+            raise InputError(f"phases={phases!r}", kind="bad-phases", fix='give phases="nearest"')
+        chosen = [self.select(item) for item in series] if series is not None else self.images()
+        return Study((merged(chosen, phases=phases),), self.skipped)
+
+    def images(self) -> list[Stack]:
+        """Return the stacks that are no localizers and hold images that can be read."""
+        return [stack for stack in self.stacks if _may_be_meant(stack)]
+
     def __str__(self) -> str:
-        head = ("#", "key", "modality", "plane", "description", "t x z x y x x", "z, y, x mm", "notes")
-        rows = [head, *(_row(i, stack) for i, stack in enumerate(self.stacks))]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-        ]
-        if self.skipped:
-            lines.append(f"{len(self.skipped)} files skipped: {reasons(self.skipped)}")
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(lines(self.stacks, self.skipped))
 
 
-_TIME_ATTRIBUTES = ("time_key", "time_values")
-
-
-def _odd_steps(grid: Grid, most: int = 8) -> str:
-    """Say which steps are not the usual one; names of files, as errors have them, may name a person."""
-    steps = np.diff(grid.z_mm)
-    median = float(np.median(steps)) if len(steps) else 0.0
-    odd = [i for i, step in enumerate(steps) if abs(step - median) > UNIFORM_TOLERANCE * median]
-    named = [f"{steps[i]:.4g} mm between slices {i} and {i + 1}" for i in odd[:most]]
-    more = f" and {len(odd) - most} more" if len(odd) > most else ""
-    return f"; steps are {median:.4g} mm, but {', '.join(named)}{more}" if odd else ""
-
-
-def _framed(grid: Grid, frames: str) -> Grid:
-    """Return the grid of a file whose frames were taken as time points, by what they are."""
-    count = len(grid.time_ms)
-    ranks = tuple(float(i) for i in range(count))
-    if frames == "t":
-        return replace(grid, time_ms=ranks, time_dim="t", time_known=False)
-    depth = (grid.thickness_mm or 1.0) if grid.known else 1.0
-    z_mm = tuple(round(grid.z_mm[0] + i * depth, 6) for i in range(count))
-    return replace(grid, time_ms=(0.0,), time_dim="t", time_known=True, z_mm=z_mm)
-
-
-def _state(stack: Stack) -> str:
-    words = [*stack.flags, *([stack.problem.kind] if stack.problem else [])]
-    return "".join(f", {word}" for word in words)
-
-
-def _row(number: int, stack: Stack) -> tuple[str, ...]:
-    spacing = ", ".join(f"{step:.4g}" for step in stack.grid.spacing_mm) if stack.grid.known else "unknown"
-    problem = [f"{stack.problem.kind}: {stack.problem.what}"] if stack.problem else []
-    return (
-        str(number),
-        stack.key,
-        stack.modality,
-        stack.plane,
-        "".join(c if c.isprintable() else " " for c in printable(stack.description))[:32],
-        " x ".join(map(str, stack.shape)),
-        spacing,
-        ", ".join([*stack.flags, *problem]),
-    )
-
-
-def reasons(skipped: tuple[Skipped, ...], most: int = 4) -> str:
-    """Return the commonest reasons for skipping, with how many files each concerns."""
-    counts: dict[str, int] = {}
-    for item in skipped:
-        counts[item.reason] = counts.get(item.reason, 0) + 1
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    shown = [f"{count} x {reason}" for reason, count in ranked[:most]]
-    return "; ".join(shown) + (" ..." if len(ranked) > most else "")
+def _may_be_meant(stack: Stack) -> bool:
+    # What has a problem is not passed over: it may be what is wanted.
+    return not stack.localizer and all(fault.kind != "unsupported-object" for fault in stack.faults)

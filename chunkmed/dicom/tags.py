@@ -109,6 +109,10 @@ KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Key | None]]] = {
     "CardiacNumberOfImages": (("CardiacNumberOfImages",), number),
     "NominalInterval": (("NominalInterval", "RRIntervalTimeNominal"), number),
     "MRAcquisitionType": (("MRAcquisitionType",), text),
+    "ConcatenationUID": (("ConcatenationUID",), text),
+    "InConcatenationNumber": (("InConcatenationNumber",), number),
+    "InConcatenationTotalNumber": (("InConcatenationTotalNumber",), number),
+    "ConcatenationFrameOffsetNumber": (("ConcatenationFrameOffsetNumber",), number),
 }
 
 _HEADER = (

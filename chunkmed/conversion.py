@@ -1,0 +1,153 @@
+"""DICOM to a store, or to a lazy image without one; what the user accepts is decided here."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
+from chunkmed import dicom, provenance
+from chunkmed.coords import attach
+from chunkmed.dicom import Choices
+from chunkmed.errors import SourceError
+from chunkmed.graph.box import Box, regular_chunks
+from chunkmed.graph.nodes import Array, Source
+from chunkmed.graph.views import view
+from chunkmed.stored import open_store
+from chunkmed.writing import write_image
+
+__all__ = ["StackReader", "convert", "open_dicom"]
+
+PathLike = str | os.PathLike[str]
+_SLAB = 16
+
+
+class StackReader:
+    """A DICOM stack as something to read boxes from: whole frames at a time."""
+
+    def __init__(self, stack: dicom.Stack) -> None:
+        self.stack = stack
+        self.shape, self.dtype, self.token = stack.shape, np.dtype(stack.dtype), stack.token
+        self.chunks = (1, 1, *stack.shape[2:])
+        #: What is read at once: rows of uncompressed frames, else all of a frame.
+        self.granule = (1, 1, *stack.granule)
+
+    def read(self, box: Box) -> Array:
+        """Decode the frames of a box."""
+        return self.stack.read(box)
+
+
+def convert(
+    source: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
+    store_path: PathLike,
+    *,
+    series: str | int | None = None,
+    allow_missing: bool = False,
+    allow_irregular: bool = False,
+    merge_series: bool = False,
+    frames: str | None = None,
+    overwrite: bool = False,
+    pyramid: bool = True,
+) -> xr.DataArray:
+    """Convert one DICOM series to an OME-Zarr store, slab by slab, and return the image.
+
+    Parameters
+    ----------
+    source : path, list of paths, Stack or Study
+        A folder, a file, or what :func:`chunkmed.scan` found.
+    store_path : path
+        Where the store goes (``heart.zarr``).
+    series : str or int, optional
+        Which series, where there are several: a selector of ``print(chunkmed.scan(source))``.
+    allow_missing : bool, default False
+        Accept gaps between slices (the z coordinate keeps the true positions) and images that are
+        missing at some time points (they become NaN, dtype float32; the attribute ``missing_cells``
+        lists them as (t, z)).
+    allow_irregular : bool, default False
+        Accept slices at uneven distances, or beside the line of the others: the z coordinate keeps
+        the true positions.
+    merge_series : bool, default False
+        Join series that are certain to be one image: a cine with one series per slice, a dynamic
+        series with one per time point. Elsewhere :meth:`Study.merge` takes your word.
+    frames : {"t", "z"}, optional
+        What the frames of a file are whose headers do not say it.
+    overwrite : bool, default False
+        Replace an existing store, its label images included; what chunkmed did not write never.
+    pyramid : bool, default True
+        Write coarser levels too, for viewers.
+
+    Returns
+    -------
+    xarray.DataArray
+        The stored image, lazy, dims (t, z, y, x), coordinates in ms and mm.
+
+    Raises
+    ------
+    SourceError
+        If there is no such series, or its geometry is not regular.
+    StoreError
+        If the store exists already or cannot be written.
+    """
+    stack = _chosen(source, series, Choices(allow_missing, allow_irregular, merge_series, frames))
+    target = Path(store_path).resolve()
+    for text in stack.warnings:
+        warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
+    try:
+        _write_stack(stack, target, overwrite, pyramid)
+    except SourceError as error:
+        if error.kind != "value-overflow":
+            raise
+        _write_stack(stack.widened(), target, overwrite, pyramid)
+    return open_store(target)
+
+
+def open_dicom(
+    source: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
+    series: str | int | None,
+    choices: Choices,
+) -> xr.DataArray:
+    """Return a DICOM series as a lazy image."""
+    stack = _chosen(source, series, choices)
+    # Frames are decoded whole: blocks are slabs of them.
+    chunks = regular_chunks(stack.shape, (1, _SLAB, *stack.shape[2:]))
+    data = view(Source(StackReader(stack)), chunks)
+    return attach(data, stack.grid, attrs=stack.attributes, trigger_time_ms=stack.trigger_time_ms)
+
+
+def _chosen(source: Any, series: str | int | None, choices: Choices) -> dicom.Stack:
+    """Return the stack that is meant, with what was accepted written down; refuse what was not."""
+    if isinstance(source, dicom.Stack):
+        stack = source
+    else:
+        study = source if isinstance(source, dicom.Study) else dicom.scan(source)
+        stack = dicom.certainly_merged(study, series) if choices.merge_series else study.select(series)
+    stack = dicom.accepted(stack, choices)
+    if stack.problem is not None:
+        raise stack.problem
+    return stack
+
+
+def _write_stack(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: bool) -> None:
+    assumptions = [*stack.assumptions, *stack.warnings]
+    about = {
+        "assumptions": list(dict.fromkeys(assumptions)),
+        "series_key": stack.key,
+        "history": [provenance.step("convert", series=stack.key)],
+    }
+    write_image(
+        Source(StackReader(stack)),
+        stack.grid,
+        target,
+        name="image",
+        attributes=stack.attributes,
+        about=about,
+        trigger_time_ms=stack.trigger_time_ms,
+        overwrite=overwrite,
+        pyramid=pyramid,
+    )
