@@ -7,8 +7,8 @@ scipy as they are.
 
 from scipy.ndimage import generate_binary_structure, iterate_structure
 
-from chunkmed.ndimage.filters import gaussian_filter, median_filter
 from chunkmed.ndimage.labels import label
+from chunkmed.ndimage.linear import gaussian_filter
 from chunkmed.ndimage.measurements import (
     center_of_mass,
     extrema,
@@ -24,6 +24,7 @@ from chunkmed.ndimage.measurements import (
     variance,
 )
 from chunkmed.ndimage.morphology import binary_closing, binary_dilation, binary_erosion, binary_opening
+from chunkmed.ndimage.ranks import median_filter
 
 __all__ = [
     "binary_closing",

@@ -9,7 +9,8 @@ import pytest
 import scipy.ndimage
 import xarray as xr
 from many_blocks import small_blocks
-from parity.table import DTYPES, MODES, ROWS
+from parity.row import DTYPES, MODES
+from parity.table import ROWS
 
 import chunkmed.ndimage as ndi
 from chunkmed.errors import InputError

@@ -1,4 +1,4 @@
-"""Linear and rank filters of one block; scipy.ndimage is the reference, and what the rest falls back to."""
+"""Linear filters of one block; scipy.ndimage is the reference, and what the rest falls back to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import scipy.ndimage
 
 from chunkmed.kernels import Array
 
-__all__ = ["gaussian", "median"]
+__all__ = ["gaussian"]
 
 
 def gaussian(
@@ -65,8 +65,3 @@ def _weights(sigma: float, order: int, radius: int) -> tuple[float, ...]:
     impulse[radius] = 1.0
     out = scipy.ndimage.gaussian_filter1d(impulse, sigma, order=order, radius=radius, mode="constant")
     return tuple(out.tolist())
-
-
-def median(block: Array, **settings: Any) -> Array:
-    """Return :func:`scipy.ndimage.median_filter` of a block."""
-    return scipy.ndimage.median_filter(block, **settings)  # type: ignore[no-any-return]
