@@ -32,14 +32,14 @@ PARTS: tuple[tuple[str, str, str], ...] = (
     ("find files", "chunkmed.dicom.walk", "find_files"),
     ("headers", "chunkmed.dicom.read", "read_header"),
     ("sorting into stacks", "chunkmed.dicom.stacks", "stacks_of"),
-    ("pixels from disk", "chunkmed.images", "StackReader.read"),
+    ("pixels from disk", "chunkmed.conversion", "StackReader.read"),
     ("planning", "chunkmed.graph.passes", "make_program"),
     ("encoding", "chunkmed.store.shards", "encode"),
     ("checksums of files", "chunkmed.store.shards", "checksum"),
     ("writing files", "chunkmed.store.files", "write"),
     ("coarser levels", "chunkmed.graph.shrunk", "Shrink.__call__"),
     ("manifest, fsync, rename", "chunkmed.store.commit", "Staging.commit"),
-    ("opening the result", "chunkmed.images", "_open_store"),
+    ("opening the result", "chunkmed.conversion", "open_store"),
 )
 
 

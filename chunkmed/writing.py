@@ -171,7 +171,7 @@ def planned_passes(node: Node, grid: Grid, *, pyramid: bool = True) -> list[Leve
         token = provenance.content_hash("level", node.token, level)
         return Source(Imagined(shapes[level], node.dtype, token, f"read level {level}"))
 
-    shards = [store.layout_of(shape).shard for shape in shapes]
+    shards = [store.layout_of(shape, level.parts).shard for shape, level in zip(shapes, levels, strict=True)]
     return list(_passes(node, node.dtype, levels, shards, above, Shrink(False, None)))
 
 

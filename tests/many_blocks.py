@@ -33,7 +33,7 @@ def sourced(array: np.ndarray, chunks: Sequence[int]) -> da.Array:
 def small_blocks(sides: Sequence[int] = (3, 4, 5)) -> Iterator[None]:
     """Make sinks work on the smallest blocks that they may, and stored shards tiny."""
 
-    def layout_of(shape: Sequence[int]) -> Layout:
+    def layout_of(shape: Sequence[int], parts: Sequence[int] = (1, 1, 1)) -> Layout:
         space = tuple(sides)[-min(3, len(shape)) :]
         block = (1,) * (len(shape) - len(space)) + tuple(
             min(n, s) for n, s in zip(shape[-3:], space, strict=True)
@@ -43,10 +43,12 @@ def small_blocks(sides: Sequence[int] = (3, 4, 5)) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch("chunkmed.graph.plan.MAX_BLOCK_BYTES", 1))
+        stack.enter_context(patch("chunkmed.graph.plan._WISHED_BYTES", 1))
         stack.enter_context(patch("chunkmed.graph.scratch.layout_of", layout_of))
         stack.enter_context(patch("chunkmed.graph.passes.layout_of", layout_of))
         stack.enter_context(patch("chunkmed.graph.standins.layout_of", layout_of))
         stack.enter_context(patch("chunkmed.store.arrays.layout_of", layout_of))
+        stack.enter_context(patch("chunkmed.store.image.layout_of", layout_of))
         yield
 
 

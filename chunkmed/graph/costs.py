@@ -17,6 +17,7 @@ __all__ = [
     "MAX_BLOCK_BYTES",
     "PASS_NS",
     "READ_NS_PER_BYTE",
+    "SINK_NS",
     "SMALLEST_BLOCK_VOXELS",
     "TASK_FLOOR_BYTES",
     "TASK_NS",
@@ -42,6 +43,8 @@ WRITE_NS_PER_BYTE = 1.2
 #: iteration of binary morphology.
 KERNEL_NS = {"axis": 0.8, "tap": 0.12, "rank": 16.0, "iteration": 0.1}
 _POINTWISE_NS = 0.4
+#: Of a voxel: what is done with it in the end, written or measured.
+SINK_NS = 2.0
 #: Of a task and of a pass, whatever they do.
 TASK_NS = 0.4e6
 PASS_NS = 50e6
@@ -74,5 +77,6 @@ def _node_ns(node: Node) -> float:
     if isinstance(node, Stencil):
         return node.cost_ns
     if isinstance(node, Source | Opaque):
-        return READ_NS_PER_BYTE * node.dtype.itemsize
+        own = getattr(node.reader, "reading_ns", None) if isinstance(node, Source) else None
+        return own or READ_NS_PER_BYTE * node.dtype.itemsize
     return _POINTWISE_NS

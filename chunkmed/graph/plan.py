@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, box_size, chunk_boxes, regular_chunks
 from chunkmed.graph.budget import GROWTH_BYTES, Budget, base_bytes, current_budget
-from chunkmed.graph.costs import MAX_BLOCK_BYTES, SMALLEST_BLOCK_VOXELS, TASK_NS, task_ns
+from chunkmed.graph.costs import MAX_BLOCK_BYTES, SINK_NS, SMALLEST_BLOCK_VOXELS, TASK_NS, task_ns
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.memory import task_bytes
 from chunkmed.graph.nodes import Node, Source, Stencil
@@ -18,6 +18,13 @@ from chunkmed.graph.views import natural_block
 from chunkmed.units import format_bytes
 
 __all__ = ["Plan", "central_box", "make_plan"]
+
+#: A block that takes more memory must save more time than this.
+_AS_GOOD = 1.03
+#: Time of the processor that is worth time of the user.
+_SPARING = 0.2
+#: Units that are only wished for must be no larger: what they save is little.
+_WISHED_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def _choose(
     """Return cost and shape of the block, and how many workers fit: fewer rather than none."""
     shape, smallest = nodes[0].shape, 0
     itemsize, axes = nodes[0].dtype.itemsize, _axes(nodes)
-    units = [(tuple(size), True) for size in wishes if math.prod(size) * itemsize <= MAX_BLOCK_BYTES]
+    units = [(tuple(size), True) for size in wishes if math.prod(size) * itemsize <= _WISHED_BYTES]
     units += [(size, False) for size in _units(nodes, unit)]
     # Where tasks run in other processes, how many do at a time is not ours to say.
     fewest = 1 if budget.processes == 1 and budget.base is None else budget.workers
@@ -182,14 +189,23 @@ def central_box(shape: Sequence[int], block: Sequence[int]) -> Box:
 def _best(
     nodes: Sequence[Node], options: Sequence[tuple[int, tuple[int, ...]]], workers: int
 ) -> tuple[int, tuple[int, ...]]:
-    """Return the option that takes least while every worker has something to do."""
+    """Return the option that is done first; of those that are nearly as good the smallest."""
     shape = nodes[0].shape
 
-    def key(option: tuple[int, tuple[int, ...]]) -> tuple[bool, float, int]:
-        tasks, box = _tasks(shape, option[1]), central_box(shape, option[1])
-        return tasks < 2 * workers, tasks * (TASK_NS + task_ns(nodes, box)), option[0]
+    def time_ns(block: tuple[int, ...]) -> float:
+        box = central_box(shape, block)
+        one = TASK_NS + box_size(box) * SINK_NS + task_ns(nodes, box)
+        # Blocks at the far border are smaller: it is voxels that count.
+        every = max(1.0, math.prod(shape) / max(1, box_size(box))) * one
+        # In the last round some workers have nothing to do.
+        tasks = _tasks(shape, block)
+        idle = -(-tasks // workers) * workers / tasks
+        # Of two that are done at the same time, the one that leaves more to others.
+        return every * idle / workers + every * _SPARING
 
-    return min(options, key=key)
+    times = [time_ns(block) for _, block in options]
+    good = [option for option, time in zip(options, times, strict=True) if time <= min(times) * _AS_GOOD]
+    return min(good)
 
 
 def _read_bytes(nodes: Sequence[Node], block: Sequence[int]) -> int:

@@ -56,6 +56,8 @@ class StoredArray:
         self.grid, self._stored, self.packing = sharding_of(_read_metadata(self.path), str(self.path))
         self.dtype = self._stored.newbyteorder("=")
         self.shape, self.chunks = self.grid.shape, self.grid.shard
+        #: What is decoded at once.
+        self.granule = self.grid.inner
         # What others write may change under one name: it never has the token of another opening.
         self.token = content_hash("stored", str(self.path), commit or uuid.uuid4().hex)
 

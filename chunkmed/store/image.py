@@ -12,11 +12,11 @@ import numpy as np
 
 from chunkmed.coords import CHANNEL, coordinates
 from chunkmed.errors import InputError, StoreError
-from chunkmed.grid import Grid
 from chunkmed.provenance import versions
 from chunkmed.store import files, ngff
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
 from chunkmed.store.commit import Staging, repair, writing
+from chunkmed.store.layout import layout_of
 from chunkmed.store.listing import consolidate, label_names
 from chunkmed.store.manifest import MANIFEST, Manifest, checksums
 from chunkmed.store.metadata import coordinate_array, decode_coordinate, group
@@ -71,9 +71,9 @@ def create_image(
     with writing(staging.target):
         writers = [
             _create_level(
-                staging, number, level.grid, channels, dtype, attributes, None if number else trigger_time_ms
+                staging, level, channels, dtype, attributes, None if level.number else trigger_time_ms
             )
-            for number, level in enumerate(levels)
+            for level in levels
         ]
         own = {"version": versions()["chunkmed"], "commit": staging.fingerprint, **about}
         own["affine"] = levels[0].grid.affine.tolist()
@@ -87,22 +87,24 @@ def create_image(
 
 def _create_level(
     staging: Staging,
-    number: int,
-    grid: Grid,
+    level: Level,
     channels: int,
     dtype: Any,
     attributes: Mapping[str, Any],
     trigger_time_ms: Sequence[Sequence[float]] | None,
 ) -> ArrayWriter:
+    grid, number = level.grid, level.number
     coords = coordinates(grid, trigger_time_ms)
     described = {**attributes, "coordinates": " ".join(key for key in coords if key not in grid.dims)}
+    shape = (grid.shape[0], *([channels] if channels else []), *grid.shape[1:])
     writer, meta = create_array(
         staging.folder / array_path(number),
-        (grid.shape[0], *([channels] if channels else []), *grid.shape[1:]),
+        shape,
         dtype,
         commit=staging.fingerprint,
         dims=(grid.dims[0], *([CHANNEL] if channels else []), *grid.dims[1:]),
         attributes=described,
+        layout=layout_of(shape, level.parts),
     )
     small = {f"{array_path(number)}/zarr.json": meta, f"{number}/zarr.json": dumps(group({}))}
     for key, (dims, values, about_axis) in coords.items():

@@ -24,19 +24,29 @@ class Layout:
     shard: tuple[int, ...]
 
 
-def layout_of(shape: Sequence[int]) -> Layout:
+def layout_of(shape: Sequence[int], parts: Sequence[int] = (1, 1, 1)) -> Layout:
     """Return the layout of an array whose last axes are z, y, x.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the array.
+    parts : sequence of int
+        How much smaller than usual shards are, along z, y, x.
 
     Examples
     --------
     >>> layout_of((20, 15, 512, 512))
     Layout(inner=(1, 15, 128, 128), shard=(1, 15, 256, 256))
+    >>> layout_of((20, 15, 256, 256), parts=(1, 2, 2))
+    Layout(inner=(1, 15, 128, 128), shard=(1, 15, 128, 128))
     """
     leading = len(shape) - min(3, len(shape))
     axes = _SPACE[3 - (len(shape) - leading) :]
-    inner = [1] * leading + [min(n, _INNER[a]) for n, a in zip(shape[leading:], axes, strict=True)]
+    wanted = [_SHARD[a] // n for a, n in zip(axes, parts[-len(axes) :], strict=True)] if axes else []
+    limits = [min(w, _INNER[a]) for w, a in zip(wanted, axes, strict=True)]
+    inner = [1] * leading + [min(n, limit) for n, limit in zip(shape[leading:], limits, strict=True)]
     # A shard is a whole number of inner chunks, and no larger than it must be.
-    wanted = [_SHARD[a] for a in axes]
     sizes = zip(shape[leading:], inner[leading:], wanted, strict=True)
     shard = [1] * leading + [min(w // i * i, -(-n // i) * i) for n, i, w in sizes]
     return Layout(tuple(max(1, n) for n in inner), tuple(max(1, n) for n in shard))

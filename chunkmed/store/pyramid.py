@@ -25,6 +25,18 @@ class Level:
     grid: Grid
     factors: Factors
     """Voxels of the level above that one voxel stands for, along z, y, x."""
+    number: int = 0
+    """0 is the full resolution."""
+
+    @property
+    def parts(self) -> Factors:
+        """How much smaller than usual its shards are.
+
+        Those of every second level lie within one shard of the level above: a block of one shard
+        makes both. Memory does not grow with the image then, and the finer level, which is most of
+        the work, is not read again.
+        """
+        return self.factors if self.number % 2 else (1, 1, 1)
 
     def factors_of(self, ndim: int) -> tuple[int, ...]:
         """Return the factors of all axes, 1 for those before z."""
@@ -54,7 +66,7 @@ def levels_of(grid: Grid, *, pyramid: bool = True) -> list[Level]:
     """
     levels = [Level(grid, (1, 1, 1))]
     while pyramid and (factors := _next_factors(levels[-1].grid)) is not None:
-        levels.append(Level(levels[-1].grid.shrunk(factors), factors))
+        levels.append(Level(levels[-1].grid.shrunk(factors), factors, len(levels)))
     return levels
 
 

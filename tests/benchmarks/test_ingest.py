@@ -104,3 +104,9 @@ def test_nifti_is_turned(monkeypatch):
     # Stored left to right, back to front, head to feet.
     image = nibabel.Nifti1Image(values[::-1, ::-1, ::-1].T.astype(np.int16), np.diag([1, 1, -1, 1]))
     assert np.array_equal(Nifti(image)[0:1], values[0:1])
+
+
+def test_every_part_of_an_ingest_is_a_function_of_the_package():
+    # In a process of its own: parts are clocked by replacing them.
+    code = "from benchmarks.ingest_parts import Parts; Parts()"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)

@@ -205,6 +205,16 @@ def test_series_are_never_joined_unasked(tmp_path, name):
     assert error.value.kind == "several-series"
 
 
+@pytest.mark.parametrize("name", ["series-per-slice", "series-per-time"])
+def test_series_that_are_joined_leave_no_trace_in_the_store(tmp_path, plain, name):
+    image, chunks = converted(tmp_path, GRID, BY_NAME[name], merge_series=True)
+    assert chunks == plain[1]
+    assert_same_places(image, plain[0])
+    merged = cm.convert(cm.scan(tmp_path / "in").merge(), tmp_path / "merged.zarr")
+    assert content(tmp_path / "merged.zarr") == chunks
+    assert_same_places(merged, image)
+
+
 def assert_same_places(one, other):
     for dim in other.dims:
         np.testing.assert_array_equal(one[dim], other[dim])

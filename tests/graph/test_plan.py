@@ -15,8 +15,10 @@ from chunkmed.graph.memory import task_bytes
 from chunkmed.graph.nodes import Source
 from chunkmed.graph.plan import make_plan
 from chunkmed.graph.views import view
+from chunkmed.grid import Grid
 from chunkmed.store.layout import layout_of
 from chunkmed.units import parse_bytes
+from chunkmed.writing import planned_passes
 
 
 class Imagined:
@@ -207,3 +209,56 @@ def test_one_block_is_the_whole_of_a_small_image():
     image = view(Source(Imagined((5, 6), (5, 6))))
     plan = make_plan([node_of(image)], budget=Budget.of("1 GB", 1))
     assert list(plan.boxes) == [whole((5, 6))]
+
+
+class Frames(Imagined):
+    """Slices that are decoded whole."""
+
+    reading_ns = 15.0
+
+    @property
+    def granule(self):
+        return (1, 1, *self.shape[2:])
+
+
+def written(reader):
+    n = reader.shape[1]
+    steps = [tuple(0.7 * i for i in range(size)) for size in reader.shape[1:]]
+    on = Grid(z_mm=steps[0], y_mm=steps[1], x_mm=steps[2])
+    with cm.config(memory="16 GB", workers=2):
+        passes = planned_passes(Source(reader), on)
+    assert passes[0].program.plan.shape[1] == n
+    return passes
+
+
+def test_memory_of_a_conversion_does_not_grow_with_the_series():
+    plans = {n: written(Imagined((1, n, 512, 512), (1, 1, 512, 512))) for n in (300, 600, 3_000, 30_000)}
+    slab = 64 * 512 * 512 * 2
+    first = {n: passes[0].program.plan for n, passes in plans.items()}
+    assert len({plan.block for plan in first.values()}) == 1
+    every = [each.program.plan.task_bytes for passes in plans.values() for each in passes]
+    assert 2 * max(every) < 3 * slab
+
+
+def test_every_second_level_is_written_with_the_one_above():
+    passes = written(Imagined((1, 2_000, 1_024, 1_024), (1, 1, 1_024, 1_024)))
+    assert [(each.first, each.count) for each in passes][:2] == [(0, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("slices", [60, 600])
+def test_slices_that_are_decoded_whole_are_decoded_once(slices):
+    plan = written(Frames((1, slices, 512, 512), (1, 1, 512, 512)))[0].program.plan
+    assert plan.block[2:] == (512, 512)
+
+
+def test_a_block_of_more_memory_saves_time():
+    # Nothing is read twice, whatever the block: the smallest will do, as long as tasks cost little.
+    plan = make_plan([node_of(large())], unit=(1, 64, 256, 256), budget=Budget.of("64 GB", 2))
+    assert box_size((0, n) for n in plan.block) <= 4 * 64 * 256 * 256
+
+
+def test_no_worker_is_left_without_a_task():
+    node = node_of(view(Source(Imagined((1, 64, 512, 512), (1, 64, 256, 256)))))
+    for workers in (1, 2, 4):
+        plan = make_plan([node], unit=(1, 64, 256, 256), budget=Budget.of("16 GB", workers))
+        assert plan.tasks % workers == 0
