@@ -1,13 +1,10 @@
-"""Decode compressed frames in children with bounded memory and time: a crash costs a file, not the process.
+"""One decoding process with bounded memory and time: a crash costs a file, not this process.
 
-A child is started at the first frame, reused, replaced when it dies, and ends with its parent. The stream and
-the decoded frame pass through shared memory, never through a pickle. ``CHUNKMED_DECODE=inline`` decodes
-in the process itself.
+The streams and the decoded frames pass through shared memory, never through a pickle.
 """
 
 from __future__ import annotations
 
-import atexit
 import mmap
 import os
 import select
@@ -15,16 +12,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
+from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from chunkmed.dicom.codecs import CODECS, Codec, Shape, decode
+from chunkmed.dicom.codecs import CODECS, Codec, Shape
 
-__all__ = ["DecodeError", "decode_frame"]
+__all__ = ["Child", "DecodeError"]
 
 Array = npt.NDArray[Any]
 _NUMBERS = {syntax: i for i, syntax in enumerate(CODECS)}
@@ -41,37 +38,25 @@ class DecodeError(Exception):
     """The frame could not be decoded; the message says why and quotes nothing of the file."""
 
 
-def decode_frame(codec: Codec, stream: bytes, shape: Shape) -> Array:
-    """Return the values of one frame, decoded in a child (or here, where children are turned off).
+class _Asked(NamedTuple):
+    """A frame that the child works on, and its part of the shared memory."""
 
-    Raises
-    ------
-    DecodeError
-        If the codec refuses, crashes, panics, or needs more memory or time than a frame may.
+    shape: Shape
+    start: int
+    place: int
+    stop: int
+
+    @property
+    def frame_bytes(self) -> int:
+        return self.shape.rows * self.shape.columns * self.shape.samples * self.shape.bits // 8
+
+
+class Child:
+    """One decoding process and the memory that it shares.
+
+    ``send`` and ``receive`` take turns, with at most two frames on their way: the child decodes one
+    while the next is read and the last one is used.
     """
-    if os.environ.get("CHUNKMED_DECODE") == "inline" or os.name != "posix":
-        return _inline(codec, stream, shape)
-    child = _POOL.take()
-    try:
-        out = child.decode(codec, stream, shape)
-    except BaseException:
-        _POOL.give(child)
-        raise
-    _POOL.give(child)
-    return out
-
-
-def _inline(codec: Codec, stream: bytes, shape: Shape) -> Array:
-    try:
-        return decode(codec, stream, shape)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a codec's panic is not an Exception
-        raise DecodeError(type(error).__name__) from None
-
-
-class _Child:
-    """One decoding process and the memory that it shares."""
 
     def __init__(self) -> None:
         from chunkmed.dicom import decoder
@@ -80,6 +65,7 @@ class _Child:
         self.file = tempfile.TemporaryFile() if not hasattr(os, "memfd_create") else None  # noqa: SIM115
         self.memory = self.file.fileno() if self.file else os.memfd_create("frame")
         self.view: mmap.mmap | None = None
+        self.asked: deque[_Asked] = deque()
         here = Path(__file__).parent
         command = [sys.executable, "-P", str(here / "decoder.py"), str(here / "codecs.py"), str(self.memory)]
         # One thread: numpy's own would each take address space.
@@ -93,23 +79,47 @@ class _Child:
             env=environment,
             bufsize=0,
         )
-        self.usable = True
 
-    def decode(self, codec: Codec, stream: bytes, shape: Shape) -> Array:
+    @property
+    def is_usable(self) -> bool:
+        """Whether it lives and owes no answer: an interrupted child would answer the wrong question."""
+        return not self.asked and self.process.poll() is None
+
+    def send(self, codec: Codec, stream: bytes, shape: Shape) -> None:
+        """Ask for a frame."""
         count = shape.rows * shape.columns * shape.samples
-        place = -(-len(stream) // 64) * 64
-        room = count * max(4, shape.bits // 8)
-        view = self._view(place + room)
-        view[: len(stream)] = stream
+        length, room = -(-len(stream) // 64) * 64, -(-count * max(4, shape.bits // 8) // 64) * 64
+        start = self._free(length + room)
+        asked = _Asked(shape, start, start + length, start + length + room)
+        self._view(asked.stop)[start : start + len(stream)] = stream
         request = self.protocol.REQUEST.pack(
             _NUMBERS[codec.syntax], shape.rows, shape.columns, shape.samples, shape.bits,
-            shape.signed, shape.ybr, len(stream), place, room,
+            shape.signed, shape.ybr, start, len(stream), asked.place, room,
         )  # fmt: skip
-        good, dtype, why = self.protocol.ANSWER.unpack(self._ask(request, count * shape.bits // 8))
+        assert self.process.stdin is not None  # noqa: S101 - a pipe above
+        self.asked.append(asked)
+        try:
+            self.process.stdin.write(request)
+        except BrokenPipeError:
+            raise DecodeError(self._death()) from None
+
+    def receive(self) -> Array:
+        """Return the frame that was asked for first; its memory is used again by the next ``send``."""
+        asked = self.asked[0]
+        good, dtype, why = self.protocol.ANSWER.unpack(self._answer(asked.frame_bytes))
+        self.asked.popleft()
         if not good:
             raise DecodeError(why.rstrip(b"\0").decode("ascii"))
-        out = np.frombuffer(view, dtype.rstrip(b"\0").decode("ascii"), count, place).copy()
+        shape = asked.shape
+        view, count = self._view(asked.stop), shape.rows * shape.columns * shape.samples
+        out = np.frombuffer(view, dtype.rstrip(b"\0").decode("ascii"), count, asked.place)
         return out.reshape(shape.rows, shape.columns, *((shape.samples,) if shape.samples > 1 else ()))
+
+    def _free(self, size: int) -> int:
+        """Return the start of memory that no frame on its way lies in."""
+        if not self.asked or self.asked[0].start >= size:
+            return 0
+        return self.asked[0].stop
 
     def _view(self, size: int) -> mmap.mmap:
         if self.view is None or len(self.view) < size:
@@ -117,23 +127,17 @@ class _Child:
             self.view = mmap.mmap(self.memory, 0)
         return self.view
 
-    def _ask(self, request: bytes, frame_bytes: int) -> bytes:
-        assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101 - pipes above
-        self.usable = False  # until the answer is there: an interrupted child would answer the wrong question
+    def _answer(self, frame_bytes: int) -> bytes:
+        assert self.process.stdout is not None  # noqa: S101 - a pipe above
         wall_s = _WALL_PER_PROCESSOR_SECOND * self.protocol.seconds_for(frame_bytes)
         answer = b""
-        try:
-            self.process.stdin.write(request)
-            while len(answer) < self.protocol.ANSWER.size:
-                if not _readable(self.process.stdout.fileno(), wall_s):
-                    raise DecodeError("the decoder " + _DEATHS["SIGXCPU"])
-                part = self.process.stdout.read(self.protocol.ANSWER.size - len(answer))
-                if not part:
-                    raise DecodeError(self._death())
-                answer += part
-        except BrokenPipeError:
-            raise DecodeError(self._death()) from None
-        self.usable = True
+        while len(answer) < self.protocol.ANSWER.size:
+            if not _readable(self.process.stdout.fileno(), wall_s):
+                raise DecodeError("the decoder " + _DEATHS["SIGXCPU"])
+            part = self.process.stdout.read(self.protocol.ANSWER.size - len(answer))
+            if not part:
+                raise DecodeError(self._death())
+            answer += part
         return answer
 
     def _death(self) -> str:
@@ -162,56 +166,3 @@ def _readable(descriptor: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(seconds * 1000))
-
-
-class _Pool:
-    """Idle children; at most one for each processor, and never one for two threads at once."""
-
-    def __init__(self) -> None:
-        self.idle: list[_Child] = []
-        self.places = threading.BoundedSemaphore(os.cpu_count() or 1)
-        self.lock = threading.Lock()
-
-    def take(self) -> _Child:
-        self.places.acquire()
-        try:
-            with self.lock:
-                if self.idle:
-                    return self.idle.pop()
-            return _Child()
-        except BaseException as error:
-            self.places.release()
-            if isinstance(error, OSError):
-                why = f"no decoding process can be started ({error.strerror})"
-                raise DecodeError(why) from error
-            raise
-
-    def give(self, child: _Child) -> None:
-        if child.usable and child.process.poll() is None:
-            with self.lock:
-                self.idle.append(child)
-        else:
-            child.close()
-        self.places.release()
-
-    def end(self) -> None:
-        with self.lock:
-            while self.idle:
-                self.idle.pop().close()
-
-
-_POOL = _Pool()
-
-
-def _after_fork() -> None:
-    # The children answer to the parent: two askers would get each other's frames.
-    global _POOL
-    old, _POOL = _POOL, _Pool()
-    for child in old.idle:
-        child.release()
-        child.process.returncode = 0  # not this process's child: nothing to wait for
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-atexit.register(lambda: _POOL.end())

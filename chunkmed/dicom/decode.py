@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.uid import UID
 
-from chunkmed.dicom.child import DecodeError, decode_frame
+from chunkmed.dicom.child import DecodeError
+from chunkmed.dicom.children import Decoding, decoding
 from chunkmed.dicom.codecs import CODECS, Shape
 from chunkmed.dicom.colour import colour_frame, to_rgb
 from chunkmed.dicom.encapsulated import DamagedError, compressed_frame
@@ -24,7 +25,7 @@ from chunkmed.dicom.values import clean_bits, rescaled, stored_dtype
 from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
 
-__all__ = ["Seen", "missing_decoder", "read_frame"]
+__all__ = ["Plane", "Seen", "missing_decoder", "read_planes"]
 
 Array = npt.NDArray[Any]
 Span = tuple[int, int]
@@ -40,6 +41,27 @@ class Seen(NamedTuple):
     offset: int
     """Start of the pixel data in bytes."""
 
+    @property
+    def name(self) -> str:
+        """Name of the file, for messages."""
+        return Path(self.path).name
+
+
+class Plane(NamedTuple):
+    """A part of one frame that is wanted, and where it goes."""
+
+    seen: Seen
+    layout: Layout
+    """How the values lie."""
+    place: Place
+    """Frame number, then (start, stop) of rows and of columns."""
+    rescale: tuple[float, float]
+    """Slope and intercept: what makes output values of stored ones."""
+    channels: slice
+    """Which colours, where there are some."""
+    out: Array
+    """Shape (y, x) or (y, x, c); its dtype is that of the stack."""
+
 
 def missing_decoder(syntax: str) -> str | None:
     """Return what it takes to decode a transfer syntax here, or None where nothing is missing."""
@@ -51,21 +73,8 @@ def missing_decoder(syntax: str) -> str | None:
     return f'{codec.name} needs {codec.package}: pip install "{codec.package}"'
 
 
-def read_frame(seen: Seen, layout: Layout, place: Place, rescale: tuple[float, float], out: Array) -> None:
-    """Fill an array with the rescaled values of a part of one frame.
-
-    Parameters
-    ----------
-    seen : Seen
-        The file, as the scan saw it.
-    layout : Layout
-        How the values lie.
-    place : tuple
-        Frame number, then (start, stop) of rows and of columns.
-    rescale : (slope, intercept)
-        What makes output values of stored ones.
-    out : ndarray, shape (y, x) or (y, x, c)
-        C-contiguous; its dtype is that of the stack.
+def read_planes(planes: Iterable[Plane]) -> None:
+    """Fill the arrays of planes; a frame is decoded while the next is read and the last one rescaled.
 
     Raises
     ------
@@ -73,62 +82,85 @@ def read_frame(seen: Seen, layout: Layout, place: Place, rescale: tuple[float, f
         ``file-vanished``, ``file-changed``, ``truncated-file``, ``missing-decoder``, ``undecodable``,
         ``value-overflow``.
     """
+    with decoding() as decoder:
+        waiting: Plane | None = None
+        for plane in planes:
+            if not plane.layout.compressed:
+                _read_uncompressed(plane)
+                continue
+            _send(decoder, plane)
+            if waiting is not None:
+                _receive(decoder, waiting)
+            waiting = plane
+        if waiting is not None:
+            _receive(decoder, waiting)
+
+
+def _read_uncompressed(plane: Plane) -> None:
+    seen, layout, place, rescale, _, out = plane
     with _opened(seen) as descriptor:
-        if is_plain(layout, out.dtype, rescale, place[2]):
+        if out.flags.c_contiguous and is_plain(layout, out.dtype, rescale, place[2]):
             frame, (y0, _), _ = place
             start = seen.offset + frame * layout.frame_bytes + y0 * layout.columns * out.itemsize
             if not read_plain(descriptor, start, layout, rescale, out):
-                raise _refuse(seen.path, "truncated-file", "a file ends within its pixel data")
+                raise _refuse(seen, "truncated-file", "a file ends within its pixel data")
         else:
-            stored = _read_open(descriptor, seen.path, seen.offset, layout, place)
-            out[:] = rescaled(stored, *rescale, out.dtype)
+            _put(plane, _stored(descriptor, plane))
+
+
+def _put(plane: Plane, stored: Array) -> None:
+    """Rescale stored values into their place."""
+    try:
+        values = rescaled(stored, *plane.rescale, plane.out.dtype)
+    except SourceError as error:
+        error.where = f"{plane.seen.name}, {error.where}"
+        raise
+    plane.out[:] = values if plane.out.ndim == 2 else values[..., plane.channels]
 
 
 @contextmanager
 def _opened(seen: Seen) -> Iterator[int]:
-    path = seen.path
     try:
-        descriptor = open_regular(path)
+        descriptor = open_regular(seen.path)
     except OSError as error:
-        raise _refuse(path, "file-vanished", "a file cannot be opened", error.strerror or "") from error
+        raise _refuse(seen, "file-vanished", "a file cannot be opened", error.strerror or "") from error
     try:
         about = os.fstat(descriptor)
         if (about.st_size, about.st_mtime_ns) != (seen.size, seen.mtime_ns):
-            raise _refuse(path, "file-changed", "a file changed since the scan", fix="scan again")
+            raise _refuse(seen, "file-changed", "a file changed since the scan", fix="scan again")
         yield descriptor
     except OSError as error:
-        raise _refuse(path, "unreadable", "a file cannot be read", error.strerror or "") from error
+        raise _refuse(seen, "unreadable", "a file cannot be read", error.strerror or "") from error
     finally:
         os.close(descriptor)
 
 
-def _read_open(descriptor: int, path: str, offset: int, layout: Layout, place: Place) -> Array:
-    frame, (y0, y1), (x0, x1) = in_file(layout, place)
-    if layout.compressed:
-        whole = _decoded(descriptor, path, offset, layout, frame)
-        return clean_bits(np.ascontiguousarray(whole[y0:y1, x0:x1]), layout)
+def _stored(descriptor: int, plane: Plane) -> Array:
+    """Return the uncompressed values that are wanted, as they are stored."""
+    seen, layout = plane.seen, plane.layout
+    frame, (y0, y1), (x0, x1) = in_file(layout, plane.place)
+    start = seen.offset + frame * layout.frame_bytes
     if layout.samples > 1:
-        data = _bytes(descriptor, path, layout, offset + frame * layout.frame_bytes, layout.frame_bytes)
+        data = _bytes(descriptor, seen, layout, start, layout.frame_bytes)
         return clean_bits(colour_frame(data, layout)[y0:y1, x0:x1], layout)
     row_bytes = layout.file_columns * layout.bits_allocated // 8
-    start = offset + frame * layout.frame_bytes + y0 * row_bytes
-    data = _bytes(descriptor, path, layout, start, (y1 - y0) * row_bytes)
+    data = _bytes(descriptor, seen, layout, start + y0 * row_bytes, (y1 - y0) * row_bytes)
     dtype = stored_dtype(layout).newbyteorder("<" if layout.little_endian else ">")
     rows = np.frombuffer(data, dtype).reshape(y1 - y0, layout.file_columns)[:, x0:x1]
     return clean_bits(rows.astype(dtype.newbyteorder("="), copy=False), layout)
 
 
-def _bytes(descriptor: int, path: str, layout: Layout, start: int, count: int) -> bytes:
+def _bytes(descriptor: int, seen: Seen, layout: Layout, start: int, count: int) -> bytes:
     if layout.deflated:
-        data = _inflated(descriptor, start, count, path)
+        data = _inflated(descriptor, start, count, seen)
     else:
         data = os.pread(descriptor, count, start)
     if len(data) < count:
-        raise _refuse(path, "truncated-file", "a file ends within its pixel data")
+        raise _refuse(seen, "truncated-file", "a file ends within its pixel data")
     return data
 
 
-def _inflated(descriptor: int, start: int, count: int, path: str) -> bytes:
+def _inflated(descriptor: int, start: int, count: int, seen: Seen) -> bytes:
     # The stream has no index: inflate up to the end of the frame, and no further.
     with os.fdopen(os.dup(descriptor), "rb") as file:
         file.seek(0)
@@ -137,7 +169,7 @@ def _inflated(descriptor: int, start: int, count: int, path: str) -> bytes:
     try:
         return inflater.decompress(body[_dataset_start(body) :], start + count)[start:]
     except zlib.error as error:
-        raise _refuse(path, "undecodable", "a deflated file cannot be inflated") from error
+        raise _refuse(seen, "undecodable", "a deflated file cannot be inflated") from error
 
 
 def _dataset_start(body: bytes) -> int:
@@ -145,27 +177,48 @@ def _dataset_start(body: bytes) -> int:
     return 144 + int.from_bytes(body[140:144], "little")
 
 
-def _decoded(descriptor: int, path: str, offset: int, layout: Layout, frame: int) -> Array:
+def _send(decoder: Decoding, plane: Plane) -> None:
+    """Read the stream of a compressed frame and have it decoded."""
+    seen, layout = plane.seen, plane.layout
     if missing := missing_decoder(layout.transfer_syntax):
-        raise _refuse(path, "missing-decoder", "the pixels cannot be decoded", missing)
-    codec = CODECS[layout.transfer_syntax]
-    ybr = layout.photometric.startswith("YBR_FULL")
-    shape = Shape(
-        layout.file_rows, layout.file_columns, layout.samples, layout.bits_allocated, layout.signed, ybr
-    )
-    about = os.fstat(descriptor)
-    identity = (path, about.st_size, about.st_mtime_ns)
+        raise _refuse(seen, "missing-decoder", "the pixels cannot be decoded", missing)
+    frame, _, _ = in_file(layout, plane.place)
+    with _opened(seen) as descriptor, _undecodable(plane):
+        identity = (seen.path, seen.size, seen.mtime_ns)
+        stream = compressed_frame(descriptor, identity, seen.offset, layout.file_frames, frame)
+        decoder.send(CODECS[layout.transfer_syntax], stream, _shape(layout))
+
+
+def _receive(decoder: Decoding, plane: Plane) -> None:
+    """Take a decoded frame and put what is wanted of it into its place."""
+    layout = plane.layout
+    with _undecodable(plane):
+        whole = decoder.receive().astype(stored_dtype(layout), copy=False)
+    if _is_ybr(layout) and not CODECS[layout.transfer_syntax].rgb:
+        whole = to_rgb(whole, layout)
+    _, (y0, y1), (x0, x1) = in_file(layout, plane.place)
+    _put(plane, clean_bits(np.ascontiguousarray(whole[y0:y1, x0:x1]), layout))
+
+
+def _is_ybr(layout: Layout) -> bool:
+    return layout.photometric.startswith("YBR_FULL")
+
+
+def _shape(layout: Layout) -> Shape:
+    rows, columns, bits = layout.file_rows, layout.file_columns, layout.bits_allocated
+    return Shape(rows, columns, layout.samples, bits, layout.signed, _is_ybr(layout))
+
+
+@contextmanager
+def _undecodable(plane: Plane) -> Iterator[None]:
     try:
-        stream = compressed_frame(descriptor, identity, offset, layout.file_frames, frame)
-        array = decode_frame(codec, stream, shape)
+        yield
     except (DecodeError, DamagedError) as error:
-        why = f"{codec.name} data, frame {frame}: {error}"
-        raise _refuse(
-            path, "undecodable", "the pixels cannot be decoded", why, "the file is damaged"
-        ) from None
-    array = array.astype(stored_dtype(layout), copy=False)
-    return to_rgb(array, layout) if ybr and not codec.rgb else array
+        name, frame = CODECS[plane.layout.transfer_syntax].name, in_file(plane.layout, plane.place)[0]
+        why = f"{name} data, frame {frame}: {error}"
+        what, fix = "the pixels cannot be decoded", "the file is damaged"
+        raise _refuse(plane.seen, "undecodable", what, why, fix) from None
 
 
-def _refuse(path: str, kind: str, what: str, why: str = "", fix: str = "") -> SourceError:
-    return SourceError(what, kind=kind, where=Path(path).name, why=why, fix=fix)
+def _refuse(seen: Seen, kind: str, what: str, why: str = "", fix: str = "") -> SourceError:
+    return SourceError(what, kind=kind, where=seen.name, why=why, fix=fix)

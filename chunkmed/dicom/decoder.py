@@ -16,9 +16,11 @@ import sys
 import time
 from typing import Any
 
-#: Number of the codec, rows, columns, samples, bits, signed, ybr, bytes of the stream, place and room of
-#: the decoded frame. The stream lies at 0.
-REQUEST = struct.Struct("<10q")
+import numpy as np
+
+#: Number of the codec, rows, columns, samples, bits, signed, ybr, start and bytes of the stream, place and
+#: room of the decoded frame.
+REQUEST = struct.Struct("<11q")
 #: Whether it went well, kind and bytes per value, then why not.
 ANSWER = struct.Struct("<q8s128s")
 _SPARE_BYTES = 192 * 2**20
@@ -59,14 +61,16 @@ def serve(codecs: Any, descriptor: int) -> None:
     """Answer requests on the standard input until it ends."""
     rows, view = list(codecs.CODECS.values()), None
     while len(request := os.read(0, REQUEST.size)) == REQUEST.size:
-        number, height, width, samples, bits, signed, ybr, length, place, room = REQUEST.unpack(request)
+        number, height, width, samples, bits, signed, ybr, start, length, place, room = REQUEST.unpack(
+            request
+        )
         if view is None or len(view) < place + room:
             view = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
         try:
             importlib.import_module(rows[number].module)
             limit(height * width * samples * bits // 8, len(view))
             shape = codecs.Shape(height, width, samples, bits, bool(signed), bool(ybr))
-            answer = _put(view, place, room, codecs.decode(rows[number], view[:length], shape))
+            answer = _put(view, place, room, codecs.decode(rows[number], view[start : start + length], shape))
         except BaseException as error:
             why = str(error) if isinstance(error, ValueError) else ""
             text = f"{type(error).__name__}{': ' if why else ''}{why}"
@@ -77,7 +81,8 @@ def serve(codecs: Any, descriptor: int) -> None:
 def _put(view: mmap.mmap, place: int, room: int, values: Any) -> bytes:
     if values.nbytes > room:
         raise ValueError(f"decodes to {values.nbytes} bytes of {room}")
-    view[place : place + values.nbytes] = values.tobytes()
+    target = np.frombuffer(view, values.dtype, values.size, place)
+    np.copyto(target.reshape(values.shape), values)
     return ANSWER.pack(1, values.dtype.str.encode("ascii"), b"")
 
 

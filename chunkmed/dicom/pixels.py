@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chunkmed.dicom.decode import Seen, read_frame
+from chunkmed.dicom.decode import Plane, Seen, read_planes
 from chunkmed.dicom.headers import Frame, Header, Layout
 from chunkmed.dicom.walk import common_folder
-from chunkmed.errors import SourceError
 from chunkmed.provenance import content_hash
 
 __all__ = ["Box", "Pixels", "pixels_of"]
@@ -74,30 +73,27 @@ class Pixels:
         out = np.empty(shape, dtype)
         if out.size == 0:
             return out
-        for t in range(t0, t1):
-            for z in range(z0, z1):
-                self._read_plane((t, z), (rows, columns), (c0, c1), out[t - t0, z - z0])
+        planes = (
+            self._plane((t, z), (rows, columns), slice(c0, c1), out[t - t0, z - z0])
+            for t in range(t0, t1)
+            for z in range(z0, z1)
+        )
+        read_planes(plane for plane in planes if plane is not None)
         return out
 
-    def _read_plane(self, at: tuple[int, int], part: tuple[Span, Span], channels: Span, out: Array) -> None:
+    def _plane(
+        self, at: tuple[int, int], part: tuple[Span, Span], channels: slice, out: Array
+    ) -> Plane | None:
+        """Return what to read for (t, z); None, and NaN in its place, where there is no frame."""
         file, frame = self.places[at].tolist()
         if file < 0:
             out[...] = np.nan
-            return
+            return None
         size, mtime_ns, offset, layout = self.files[file].tolist()
         path = os.path.join(self.folder, self.names[file])  # noqa: PTH118 - names may not be UTF-8
         slope, intercept = self.rescale[at[0] % len(self.rescale), at[1] % self.rescale.shape[1]].tolist()
-        some = self.channels > 0 and channels != (0, self.channels)
-        plane = np.empty((*out.shape[:2], self.channels), out.dtype) if some else out
         seen = Seen(path, size, mtime_ns, offset)
-        try:
-            read_frame(seen, self.layouts[layout], (frame, *part), (slope, intercept), plane)
-        except SourceError as error:
-            if error.kind == "value-overflow":
-                error.where = f"{os.path.basename(path)}, {error.where}"  # noqa: PTH119
-            raise
-        if some:
-            out[:] = plane[..., slice(*channels)]
+        return Plane(seen, self.layouts[layout], (frame, *part), (slope, intercept), channels, out)
 
 
 def pixels_of(frames: Sequence[Sequence[Frame | None]]) -> Pixels:

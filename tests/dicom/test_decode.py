@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from chunkmed.dicom import child, encapsulated, scan
+from chunkmed.dicom import child, children, encapsulated, scan
 from chunkmed.dicom.codecs import CODECS, Codec, Shape
 from chunkmed.dicom.colour import colour_frame
 from chunkmed.dicom.headers import Layout
@@ -88,7 +88,7 @@ def test_mosaic_is_one_stack_of_its_slices(data, reference):
 def test_a_damaged_stream_costs_a_frame_and_not_the_next(data):
     codec = CODECS["1.2.840.10008.1.2.4.80"]
     with pytest.raises(child.DecodeError):
-        child.decode_frame(codec, b"\xff\xd8 nothing", SHAPE)
+        children.decode_frame(codec, b"\xff\xd8 nothing", SHAPE)
     stack = scan(data / "pet_ac_ge_perslice_slope_jpegls").select()
     box = [(0, 1), (0, 2), (0, 128), (0, 128)]
     values = stack.read(box)
@@ -99,19 +99,58 @@ def test_a_damaged_stream_costs_a_frame_and_not_the_next(data):
         del os.environ["CHUNKMED_DECODE"]
 
 
+def rle(side, value):
+    """Return an RLE frame of one value, 16 bits; rows of an even number of bytes."""
+    run = bytes([257 - side, 0]) * side  # replicate: the high byte, then the low one
+    low = bytes([257 - side, value]) * side
+    return struct.pack("<16I", 2, 64, 64 + len(run), *[0] * 13) + run + low
+
+
+def test_two_frames_are_on_their_way_and_come_back_in_order():
+    codec, sides = CODECS["1.2.840.10008.1.2.5"], [8, 128, 8, 8, 64, 128, 16, 120]
+    with children.decoding() as decoder:
+        waiting = []
+        for value, side in enumerate(sides, 1):
+            decoder.send(codec, rle(side, value), Shape(side, side, 1, 16, False, False))
+            waiting.append((value, side))
+            if len(waiting) == 2:
+                wanted, size = waiting.pop(0)
+                assert np.array_equal(decoder.receive(), np.full((size, size), wanted))
+        assert np.array_equal(decoder.receive(), np.full((sides[-1],) * 2, len(sides)))
+
+
+def test_a_child_that_owes_an_answer_is_not_used_again():
+    codec, shape = CODECS["1.2.840.10008.1.2.5"], Shape(8, 8, 1, 16, False, False)
+    with pytest.raises(RuntimeError, match="reader"), children.decoding() as decoder:
+        decoder.send(codec, rle(8, 1), shape)
+        raise RuntimeError("the reader of the next frame")
+    assert np.array_equal(children.decode_frame(codec, rle(8, 2), shape), np.full((8, 8), 2))
+
+
+def test_the_frame_before_a_damaged_one_is_not_blamed():
+    codec, shape = CODECS["1.2.840.10008.1.2.4.80"], Shape(8, 8, 1, 16, False, False)
+    good = CODECS["1.2.840.10008.1.2.5"]
+    with children.decoding() as decoder:
+        decoder.send(good, rle(8, 5), shape)
+        decoder.send(codec, b"\xff\xd8 nothing", shape)
+        assert decoder.receive()[0, 0] == 5
+        with pytest.raises(child.DecodeError):
+            decoder.receive()
+
+
 def test_a_killed_child_is_named_and_replaced():
     codec: Codec = CODECS["1.2.840.10008.1.2.5"]
     stream = struct.pack("<16I", 2, 64, 96, *[0] * 13) + bytes([129, 7] * 32).ljust(32, b"\0") * 2
     with pytest.raises(child.DecodeError):
-        child.decode_frame(codec, stream, SHAPE)
-    (one, *_) = child._POOL.idle
+        children.decode_frame(codec, stream, SHAPE)
+    (one, *_) = children._POOL.idle
     one.process.kill()
     one.process.wait()
     with pytest.raises(child.DecodeError, match="killed"):
-        child.decode_frame(codec, stream, SHAPE)
-    assert one not in child._POOL.idle
+        children.decode_frame(codec, stream, SHAPE)
+    assert one not in children._POOL.idle
     with pytest.raises(child.DecodeError, match=r"^(?!.*killed)"):
-        child.decode_frame(codec, stream, SHAPE)
+        children.decode_frame(codec, stream, SHAPE)
 
 
 def test_frames_are_found_by_offset_table_and_walk(tmp_path):
