@@ -14,9 +14,10 @@ from functools import cache
 
 from pydicom.datadict import dictionary_VR
 
+from chunkmed.dicom import limits
 from chunkmed.dicom.tags import SPECIFIC_TAGS
 
-__all__ = ["PIXEL_TAGS", "Walked", "walk"]
+__all__ = ["PIXEL_TAGS", "Walked", "is_sequence_tag", "walk"]
 
 PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 _CHARACTER_SET = 0x00080005
@@ -37,7 +38,6 @@ _FIRST_BYTES = 16 * 1024
 _NEXT_BYTES = 16 * 1024
 #: An element that is kept, or a sequence of undefined length, is not longer than this.
 _MOST_BYTES = 4 * 2**20
-_DEEPEST = 100
 _META_START = 132
 _IMPLICIT, _EXPLICIT_BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _STANDARD_SYNTAX = re.compile(r"1\.2\.840\.10008\.1\.2(\.[0-9]+)*")
@@ -252,13 +252,18 @@ def _known_vr(tag: int) -> str:
         return ""
 
 
+def is_sequence_tag(tag: int) -> bool:
+    """Whether the standard says that an element is a sequence."""
+    return _known_vr(tag) == "SQ"
+
+
 def _is_sequence(tag: int, data: bytes, pos: int, form: _Form) -> bool:
     vr = _known_vr(tag)
     return vr == "SQ" or (not vr and form.marks.get(form.long(data, pos + 8)[0]) == _ITEM)
 
 
 def _end_of_sequence(data: bytes, pos: int, form: _Form, depth: int) -> int:
-    if depth > _DEEPEST:
+    if depth > limits.DEEPEST:
         raise _OddError
     while True:
         key, length = form.item(data, pos)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from chunkmed.dicom.attributes import technical
 from chunkmed.dicom.elements import PIXEL_TAGS
 from chunkmed.dicom.frames import ambiguous_frames, frames_of
 from chunkmed.dicom.headers import UNDEFINED_LENGTH, Frame, Header, Layout, layout_of, unsupported
+from chunkmed.dicom.limits import FRAME_BYTES, HEADER_BYTES
+from chunkmed.dicom.preflight import HostileError, check_structure
 from chunkmed.dicom.quick import quick_dataset, recalled
 from chunkmed.dicom.tags import SPECIFIC_TAGS, integer, text, value
 from chunkmed.dicom.walk import open_regular
@@ -26,9 +28,6 @@ __all__ = ["NotAnImageError", "read_header"]
 
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN")
 _DICOMDIR = "1.2.840.10008.1.3.10"
-#: Headers end far before this; a stream that inflates further without pixels is no image.
-_INFLATED_HEADER_BYTES = 64 * 2**20
-_MAX_FRAME_BYTES = 2**31
 #: The data set, then keyword, start and length of the pixel data, and the bytes of their stream.
 _Parsed = tuple[Any, str, int, int, int]
 
@@ -153,28 +152,54 @@ def _check_start(file: BinaryIO) -> bool:
 
 def _parse(path: str, file: BinaryIO, preamble: bool, size: int) -> tuple[Any, BinaryIO, int]:
     """Return the data set, the stream standing at its pixel data, and the stream's size."""
-    head = file.read(1024)
+    syntax, start = "", 0
+    if preamble:
+        start = _checked(file, 132, size, implicit=False, group=2)
+        meta = read_file_meta_info(path)
+        syntax = str(meta.get("TransferSyntaxUID", ""))
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return _parse_deflated(meta, file, start)
+    _check_structure(file, start, size, syntax)
     file.seek(0)
-    if preamble and str(DeflatedExplicitVRLittleEndian).encode() in head:
-        return _parse_deflated(path, file)
     dataset = read_partial(file, _at_pixels, force=not preamble, specific_tags=SPECIFIC_TAGS)
     return dataset, file, size
 
 
-def _parse_deflated(path: str, file: BinaryIO) -> tuple[Any, BinaryIO, int]:
-    meta = read_file_meta_info(path)
-    start = 132 + 12 + int(meta.FileMetaInformationGroupLength)
+def _check_structure(file: BinaryIO, start: int, size: int, syntax: str) -> None:
+    file.seek(start)
+    first = file.read(8)
+    # As parsers do: what stands there counts, not what was announced.
+    little = syntax != ExplicitVRBigEndian if syntax else first[:1] != b"\0"
+    _checked(file, start, size, implicit=not first[4:6].isalpha(), little=little)
+
+
+def _checked(
+    file: BinaryIO, start: int, size: int, *, implicit: bool, little: bool = True, group: int | None = None
+) -> int:
+    def read(at: int, count: int) -> bytes:
+        file.seek(at)
+        return file.read(count)
+
+    try:
+        return check_structure(read, start, size, implicit=implicit, little=little, group=group)
+    except HostileError as error:
+        raise NotAnImageError(f"damaged: {error}") from None
+
+
+def _parse_deflated(meta: Any, file: BinaryIO, start: int) -> tuple[Any, BinaryIO, int]:
     file.seek(start)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    stream = io.BytesIO(inflater.decompress(file.read(_INFLATED_HEADER_BYTES), _INFLATED_HEADER_BYTES))
+    # As much is inflated as a header takes, and no more.
+    body = inflater.decompress(file.read(HEADER_BYTES), HEADER_BYTES)
+    stream = io.BytesIO(body)
+    # More may follow than was inflated here; a short stream shows when it is read.
+    size = len(body) if inflater.eof else 2**62
+    _check_structure(stream, 0, size, meta.TransferSyntaxUID)
+    stream.seek(0)
     dataset: Any = read_dataset(stream, False, True, stop_when=_at_pixels, specific_tags=SPECIFIC_TAGS)
     dataset.file_meta = meta
     dataset.set_original_encoding(False, True)
-    position = stream.tell()
-    size = stream.seek(0, io.SEEK_END)
-    stream.seek(position)
-    # More may follow than was inflated here; a short stream shows when it is read.
-    return dataset, stream, size if inflater.eof else 2**62
+    return dataset, stream, size
 
 
 def _at_pixels(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001
@@ -218,7 +243,7 @@ def _pixel_element(stream: BinaryIO, dataset: Any) -> tuple[str, int, int]:
 
 
 def _check_size(layout: Layout, length: int, left: int) -> None:
-    if layout.frame_bytes > _MAX_FRAME_BYTES:
+    if layout.frame_bytes > FRAME_BYTES:
         raise NotAnImageError(f"announces {layout.rows} x {layout.columns} pixels: more than is read")
     if layout.compressed:
         if left < 16:

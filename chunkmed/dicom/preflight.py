@@ -1,0 +1,163 @@
+"""Look at the structure of a file before a parser does: nothing is read but tags and lengths.
+
+A parser believes what a file says of itself: it calls itself for every sequence in a sequence, and asks for
+as many bytes as an element announces. Here the same is followed in a loop, and held against what is there.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chunkmed.dicom import limits
+from chunkmed.dicom.elements import PIXEL_TAGS, is_sequence_tag
+
+__all__ = ["HostileError", "check_structure"]
+
+Read = Callable[[int, int], bytes]
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_UNDEFINED = 0xFFFFFFFF
+#: VRs whose length takes four bytes; all others, unknown ones too, two.
+_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_WINDOW_BYTES = 64 * 1024
+
+
+class HostileError(Exception):
+    """The structure asks for more than there is, or more than any image does; the message is the reason."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A sequence or an item that is not at its end."""
+
+    stop: int | None
+    """None: until its end mark."""
+    items: bool
+    """Whether it holds items, or elements."""
+    implicit: bool
+
+
+def check_structure(
+    read: Read, start: int, size: int, *, implicit: bool, little: bool, group: int | None = None
+) -> int:
+    """Follow all elements up to the pixel data; return where that was.
+
+    Parameters
+    ----------
+    read : callable
+        ``read(at, count)`` gives bytes of the stream, fewer at its end.
+    start, size : int
+        Where the data set begins, and the size of the stream in bytes.
+    implicit, little : bool
+        How elements are written.
+    group : int, optional
+        Follow the elements of this group only.
+
+    Raises
+    ------
+    HostileError
+        If sequences are nested too deep, a length leads beyond the end of what it lies in, or there are
+        more elements than any image has.
+    """
+    return _Follower(read, size, little).follow(start, implicit, group)
+
+
+class _Follower:
+    def __init__(self, read: Read, size: int, little: bool) -> None:
+        self.read, self.size, self.little = read, size, little
+        self.number = struct.Struct("<I" if little else ">I").unpack_from
+        self.short = struct.Struct("<H" if little else ">H").unpack_from
+        self.base, self.data = 0, b""
+
+    def head(self, at: int) -> bytes:
+        """Return twelve bytes at a place, fewer at the end."""
+        place = at - self.base
+        if place < 0 or place + 12 > len(self.data):
+            self.base, self.data = at, self.read(at, _WINDOW_BYTES)
+            place = 0
+        return self.data[place : place + 12]
+
+    def tag(self, head: bytes) -> int:
+        number = int(self.number(head)[0])
+        return number >> 16 | (number & 0xFFFF) << 16 if self.little else number
+
+    def follow(self, at: int, implicit: bool, group: int | None) -> int:
+        open_, count = [_Open(None, False, implicit)], 0
+        while open_:
+            inner = open_[-1]
+            if inner.stop is not None and at >= inner.stop:
+                open_.pop()
+                continue
+            head = self.head(at)
+            if len(head) < 8 or (len(open_) == 1 and self.is_end(head, group)):
+                break
+            count += 1
+            if count > limits.MOST_ELEMENTS:
+                raise HostileError(f"more than {limits.MOST_ELEMENTS} elements before its pixel data")
+            at = self.item(at, head, open_) if inner.items else self.element(at, head, open_)
+            if len(open_) > 2 * limits.DEEPEST:
+                raise HostileError(f"sequences nested more than {limits.DEEPEST} deep")
+        return at
+
+    def is_end(self, head: bytes, group: int | None) -> bool:
+        tag = self.tag(head)
+        return tag in PIXEL_TAGS or (group is not None and tag >> 16 != group)
+
+    def item(self, at: int, head: bytes, open_: list[_Open]) -> int:
+        """Go into an item, or leave the sequence."""
+        tag, length = self.tag(head), int(self.number(head, 4)[0])
+        if tag != _ITEM:
+            # Its end mark; a parser takes whatever else stands here for the end too.
+            open_.pop()
+            return at + 8 if tag == _SEQUENCE_END else at
+        stop = self.stop(at + 8, length, open_)
+        # The items of an explicit file may be implicit: their first element shows it.
+        vr = self.head(at + 8)[4:6]
+        open_.append(_Open(stop, False, open_[-1].implicit or not (vr.isalpha() and vr.isupper())))
+        return at + 8
+
+    def element(self, at: int, head: bytes, open_: list[_Open]) -> int:
+        """Go into a sequence, or beyond any other element."""
+        tag, vr, implicit = self.tag(head), head[4:6], open_[-1].implicit
+        if tag in (_ITEM_END, _SEQUENCE_END):
+            if len(open_) > 1:
+                open_.pop()
+            return at + 8
+        begin, length = at + 8, self.length(head, implicit)
+        if not implicit and vr in _LONG:
+            begin += 4
+        stop = self.stop(begin, length, open_)
+        if implicit:
+            nested = is_sequence_tag(tag) or stop is None
+        else:
+            nested = vr == b"SQ" or (stop is None and vr == b"UN")
+        if nested:
+            # What is called unknown is written implicitly.
+            open_.append(_Open(stop, True, implicit or vr == b"UN"))
+            return begin
+        return self.beyond_fragments(begin) if stop is None else stop
+
+    def length(self, head: bytes, implicit: bool) -> int:
+        if implicit:
+            return int(self.number(head, 4)[0])
+        if head[4:6] not in _LONG:
+            return int(self.short(head, 6)[0])
+        if len(head) < 12:
+            raise HostileError("it ends within an element")
+        return int(self.number(head, 8)[0])
+
+    def stop(self, begin: int, length: int, open_: list[_Open]) -> int | None:
+        """Return where something ends; it must not end beyond what it lies in."""
+        if length == _UNDEFINED:
+            return None
+        limit = next((each.stop for each in reversed(open_) if each.stop is not None), self.size)
+        if begin + length > limit:
+            raise HostileError(f"an element of {length} bytes where {max(0, limit - begin)} are left")
+        return begin + length
+
+    def beyond_fragments(self, at: int) -> int:
+        """Return the end of a value in fragments, compressed pixels of an icon."""
+        while len(head := self.head(at)) >= 8 and self.tag(head) == _ITEM:
+            at += 8 + int(self.number(head, 4)[0])
+        return at + 8
