@@ -23,6 +23,7 @@ import chunkmed as cm
 from chunkmed import store as rooms
 from chunkmed.coords import attach
 from chunkmed.errors import ChunkmedError
+from chunkmed.graph import plan
 from chunkmed.graph.views import from_reader
 from chunkmed.grid import Grid
 from chunkmed.store import files, layout, pyramid
@@ -57,14 +58,17 @@ def image(version: int):
 def small_shards() -> Iterator[None]:
     """Shards of 2 x 20 x 20, so that a small image has many, and three levels in two passes."""
     before = dict(layout._SHARD), dict(layout._INNER), pyramid._ENOUGH
+    largest = plan.MAX_BLOCK_BYTES, plan._WISHED_BYTES
     layout._SHARD.update(z=2, y=20, x=20)
     layout._INNER.update(z=2, y=10, x=20)
     pyramid._ENOUGH = 16
     try:
-        # Blocks for two workers are too small to own shards of the second level.
+        # Blocks of one shard: they own those of the second level, and none of the third.
+        plan.MAX_BLOCK_BYTES = plan._WISHED_BYTES = 1
         with dask.config.set(scheduler="synchronous"), cm.config("8 GB", 2):
             yield
     finally:
+        plan.MAX_BLOCK_BYTES, plan._WISHED_BYTES = largest
         layout._SHARD.update(before[0])
         layout._INNER.update(before[1])
         pyramid._ENOUGH = before[2]
