@@ -198,7 +198,7 @@ def _best(
         # Blocks at the far border are smaller: it is voxels that count.
         every = max(1.0, math.prod(shape) / max(1, box_size(box))) * one
         # In the last round some workers have nothing to do.
-        tasks = _tasks(shape, block)
+        tasks = max(1, _tasks(shape, block))
         idle = -(-tasks // workers) * workers / tasks
         # Of two that are done at the same time, the one that leaves more to others.
         return every * idle / workers + every * _SPARING

@@ -262,3 +262,8 @@ def test_no_worker_is_left_without_a_task():
     for workers in (1, 2, 4):
         plan = make_plan([node], unit=(1, 64, 256, 256), budget=Budget.of("16 GB", workers))
         assert plan.tasks % workers == 0
+
+
+def test_an_image_without_voxels_has_a_plan():
+    node = node_of(view(Source(Imagined((1, 0, 8, 8), (1, 1, 8, 8)))))
+    assert make_plan([node], budget=Budget.of("1 GB", 2)).tasks == 0
