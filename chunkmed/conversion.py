@@ -40,7 +40,7 @@ class StackReader:
         #: What is read at once: rows of uncompressed frames, else all of a frame.
         self.granule = (1, 1, *stack.granule)
         #: Of a voxel, one core; None: as fast as stored arrays are.
-        self.reading_ns = _DECODING_NS if stack.granule[0] == stack.shape[2] > 1 else None
+        self.reading_ns = _DECODING_NS if stack.pixels.needs_whole_frames else None
 
     def read(self, box: Box) -> Array:
         """Decode the frames of a box."""

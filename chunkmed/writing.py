@@ -31,7 +31,6 @@ _COARSER_PER_BYTE = 0.4
 class _Target:
     """Where one level of an image goes."""
 
-    number: int
     level: store.Level
     writer: store.ArrayWriter
 
@@ -44,7 +43,7 @@ class _Target:
         return {self._key(key): value for key, value in self.writer.write(box, values).items()}
 
     def _key(self, key: str) -> str:
-        return f"{store.array_path(self.number)}/{key}"
+        return f"{store.array_path(self.level.number)}/{key}"
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def write_image(
             trigger_time_ms=trigger_time_ms,
             label=label,
         )
-        targets = [_Target(i, *pair) for i, pair in enumerate(zip(levels, writers, strict=True))]
+        targets = [_Target(*pair) for pair in zip(levels, writers, strict=True)]
 
         def above(level: int) -> Node:
             folder = staging.folder / store.array_path(level)
@@ -216,7 +215,7 @@ def _run(program: Program, task: _WriteBlock, staging: store.Staging) -> None:
     def is_done(box: Box) -> bool:
         return staging.has(task.keys(box))
 
-    number = task.targets[0].number
+    number = task.targets[0].level.number
     name = f"writing {staging.target.name}" + (f", level {number}" if number else "")
 
     def record(_: Box, written: dict[str, tuple[int, int]]) -> None:

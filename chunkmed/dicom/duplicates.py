@@ -11,10 +11,10 @@ from chunkmed.dicom.grouping import Group
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.timing import TIME_KEYS
 
-__all__ = ["has_copies", "without_copies"]
+__all__ = ["OF_EXPORT", "has_copies", "without_copies"]
 
-#: Written anew when an image is exported again.
-_OF_EXPORT = frozenset({"InstanceNumber", "ContentTime"})
+#: Written anew when an image is exported again: copies may differ in them.
+OF_EXPORT = frozenset({"InstanceNumber", "ContentTime"})
 
 
 def has_copies(cell: Cell) -> bool:
@@ -52,7 +52,7 @@ def _distinct(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def _moment(frame: Frame) -> tuple[object, ...]:
-    return tuple(frame.keys.get(row.key) for row in TIME_KEYS if row.key not in _OF_EXPORT)
+    return tuple(frame.keys.get(row.key) for row in TIME_KEYS if row.key not in OF_EXPORT)
 
 
 def _pixel_hash(frame: Frame) -> str:

@@ -15,9 +15,10 @@ from functools import cache
 from pydicom.datadict import dictionary_VR
 
 from chunkmed.dicom import limits
+from chunkmed.dicom.headers import UNDEFINED_LENGTH
 from chunkmed.dicom.tags import SPECIFIC_TAGS
 
-__all__ = ["PIXEL_TAGS", "Walked", "is_sequence_tag", "walk"]
+__all__ = ["ITEM", "ITEM_END", "LONG_VRS", "PIXEL_TAGS", "SEQUENCE_END", "Walked", "is_sequence_tag", "walk"]
 
 PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 _CHARACTER_SET = 0x00080005
@@ -28,11 +29,11 @@ _PLAIN = (frozenset(SPECIFIC_TAGS) | {_CHARACTER_SET}) - _ENDS
 _SHORT = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split(),
 )
-_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+#: VRs whose length takes four bytes.
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _PIXEL_VRS = (b"OB", b"OW", b"OF", b"OD")
 _ITEMS_OF = (b"SQ", b"UN")
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_UNDEFINED = 0xFFFFFFFF
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
 _FIRST_BYTES = 16 * 1024
 _NEXT_BYTES = 16 * 1024
@@ -82,7 +83,7 @@ class _Form:
         self.long = struct.Struct(order + "I").unpack_from
         self.item = struct.Struct(order + "II").unpack_from
         self.tags = {self.key(tag): tag for tag in _PLAIN | _ENDS}
-        self.marks = {self.key(tag): tag for tag in (_ITEM, _ITEM_END, _SEQUENCE_END)}
+        self.marks = {self.key(tag): tag for tag in (ITEM, ITEM_END, SEQUENCE_END)}
 
     def key(self, tag: int) -> int:
         """Return a tag as its four bytes read in one go."""
@@ -135,7 +136,7 @@ def _file_meta(data: bytes) -> tuple[str, str, int]:
     while data[pos : pos + 2] == b"\2\0":
         key, vr, length = form.element(data, pos)
         value = pos + 8
-        if vr in _LONG:
+        if vr in LONG_VRS:
             value, length = pos + 12, form.long(data, pos + 8)[0]
         elif vr not in _SHORT:
             raise _OddError
@@ -159,7 +160,7 @@ def _follow_explicit(
 ) -> tuple[int, int, int]:
     """Follow elements to the pixel data; return its tag, where its value begins, and its length."""
     unpack, long, tags, ends = form.element, form.long, form.tags, _ENDS
-    short_vrs, long_vrs, data = _SHORT, _LONG, window.data
+    short_vrs, long_vrs, data = _SHORT, LONG_VRS, window.data
     end = len(data)
     while True:
         if pos + 12 > end:
@@ -173,7 +174,7 @@ def _follow_explicit(
             stop = pos + 12 + length
         else:
             raise _OddError
-        if key in tags or length == _UNDEFINED:
+        if key in tags or length == UNDEFINED_LENGTH:
             tag = tags.get(key, 0)
             if tag in ends:
                 if tag in _DECLINED or vr not in _PIXEL_VRS:
@@ -201,7 +202,7 @@ def _follow_implicit(
             end = len(data)
         key, length = unpack(data, pos)
         stop = pos + 8 + length
-        if key in tags or length == _UNDEFINED:
+        if key in tags or length == UNDEFINED_LENGTH:
             tag = tags.get(key, 0)
             if tag in ends:
                 if tag in _DECLINED:
@@ -218,7 +219,7 @@ def _follow_implicit(
 
 def _hold(window: _Window, pos: int, form: _Form, head: int, length: int, has_items: bool) -> tuple[int, int]:
     """Let the window hold an element wholly; return the element's start and end in it."""
-    if length != _UNDEFINED:
+    if length != UNDEFINED_LENGTH:
         stop = head + length
         if stop > _MOST_BYTES or len(window.move(pos, max(stop, _NEXT_BYTES))) < stop:
             raise _OddError
@@ -259,7 +260,7 @@ def is_sequence_tag(tag: int) -> bool:
 
 def _is_sequence(tag: int, data: bytes, pos: int, form: _Form) -> bool:
     vr = _known_vr(tag)
-    return vr == "SQ" or (not vr and form.marks.get(form.long(data, pos + 8)[0]) == _ITEM)
+    return vr == "SQ" or (not vr and form.marks.get(form.long(data, pos + 8)[0]) == ITEM)
 
 
 def _end_of_sequence(data: bytes, pos: int, form: _Form, depth: int) -> int:
@@ -268,9 +269,9 @@ def _end_of_sequence(data: bytes, pos: int, form: _Form, depth: int) -> int:
     while True:
         key, length = form.item(data, pos)
         mark = form.marks.get(key)
-        if mark == _SEQUENCE_END and length == 0:
+        if mark == SEQUENCE_END and length == 0:
             return pos + 8
-        if mark != _ITEM:
+        if mark != ITEM:
             raise _OddError
         pos = _end_of_item(data, pos + 8, form, length, depth)
 
@@ -279,11 +280,11 @@ def _end_of_item(data: bytes, pos: int, form: _Form, length: int, depth: int) ->
     # The items of an explicit file may be implicit: their first element shows it.
     form.item(data, pos)
     inner = form if form.implicit or _explicit_at(data, pos) else _form(True, form.little)
-    stop = None if length == _UNDEFINED else pos + length
+    stop = None if length == UNDEFINED_LENGTH else pos + length
     while pos != stop:
         key, zero = form.item(data, pos)
         if key in form.marks or (stop is not None and pos > stop):
-            if form.marks.get(key) == _ITEM_END and zero == 0 and stop is None:
+            if form.marks.get(key) == ITEM_END and zero == 0 and stop is None:
                 return pos + 8
             raise _OddError
         pos = _end_of_element(data, pos, inner, depth)
@@ -294,16 +295,16 @@ def _end_of_element(data: bytes, pos: int, form: _Form, depth: int) -> int:
     if form.implicit:
         key, length = form.item(data, pos)
         head, has_items = 8, True
-        if length == _UNDEFINED:
+        if length == UNDEFINED_LENGTH:
             has_items = _is_sequence(form.tag(key), data, pos, form)
     else:
         _, vr, length = form.element(data, pos)
         head, has_items = 8, vr in _ITEMS_OF
-        if vr in _LONG:
+        if vr in LONG_VRS:
             head, length = 12, form.long(data, pos + 8)[0]
         elif vr not in _SHORT:
             raise _OddError
-    if length != _UNDEFINED:
+    if length != UNDEFINED_LENGTH:
         return int(pos + head + length)
     if not has_items:
         raise _OddError

@@ -6,11 +6,12 @@ import os
 import struct
 from collections.abc import Callable
 
+from chunkmed.dicom.elements import ITEM, SEQUENCE_END
+
 __all__ = ["DamagedError", "compressed_frame"]
 
 Fragment = tuple[int, int]
 Read = Callable[[int, int], bytes]
-_ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
 _HEAD = struct.Struct("<HHI")
 #: A JPEG or JPEG-LS stream, a JPEG 2000 codestream.
 _STARTS = (b"\xff\xd8", b"\xff\x4f")
@@ -65,9 +66,9 @@ def _fragments(read: Read, offset: int, size: int) -> tuple[bytes, list[Fragment
     while at + 8 <= size:
         group, element, length = _HEAD.unpack(read(at, 8))
         tag = group << 16 | element
-        if tag == _END and found:
+        if tag == SEQUENCE_END and found:
             break
-        if tag != _ITEM or length > size - at - 8:
+        if tag != ITEM or length > size - at - 8:
             raise DamagedError("its compressed fragments are damaged, or it ends within them")
         found.append((at + 8, length))
         at += 8 + length

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from chunkmed.dicom.axes import AXES, Axis, Levels, label_of, levels_of
-from chunkmed.dicom.duplicates import has_copies, without_copies
+from chunkmed.dicom.duplicates import OF_EXPORT, has_copies, without_copies
 from chunkmed.dicom.geometry import Cell, cells_of
 from chunkmed.dicom.grouping import Group
 from chunkmed.dicom.headers import Frame
@@ -20,8 +20,6 @@ from chunkmed.errors import SourceError
 __all__ = ["Ordered", "json_value", "ordered"]
 
 _MOST_NAMED = 4
-#: What tells images apart that may still be copies of one another.
-_WEAK = frozenset({"ContentTime", "InstanceNumber"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def _in_time(group: Group, cells: tuple[Cell, ...]) -> Iterator[Ordered]:
     planes = [cell.frames for cell in cells]
     counts = [len(plane) for plane in planes]
     alike = len(set(counts)) == 1
-    series = order_in_time(planes, without=_WEAK) if alike else None
+    series = order_in_time(planes, without=OF_EXPORT) if alike else None
     slimmer = None if series else _surplus(group, cells, counts)
     if series is None and slimmer is None:
         series = (order_in_time(planes) if alike else None) or order_with_holes(planes)

@@ -11,15 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chunkmed.dicom import limits
-from chunkmed.dicom.elements import PIXEL_TAGS, is_sequence_tag
+from chunkmed.dicom.elements import ITEM, ITEM_END, LONG_VRS, PIXEL_TAGS, SEQUENCE_END, is_sequence_tag
+from chunkmed.dicom.headers import UNDEFINED_LENGTH
 
 __all__ = ["HostileError", "check_structure"]
 
 Read = Callable[[int, int], bytes]
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_UNDEFINED = 0xFFFFFFFF
-#: VRs whose length takes four bytes; all others, unknown ones too, two.
-_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _WINDOW_BYTES = 64 * 1024
 
 
@@ -107,10 +104,10 @@ class _Follower:
     def item(self, at: int, head: bytes, open_: list[_Open]) -> int:
         """Go into an item, or leave the sequence."""
         tag, length = self.tag(head), int(self.number(head, 4)[0])
-        if tag != _ITEM:
+        if tag != ITEM:
             # Its end mark; a parser takes whatever else stands here for the end too.
             open_.pop()
-            return at + 8 if tag == _SEQUENCE_END else at
+            return at + 8 if tag == SEQUENCE_END else at
         stop = self.stop(at + 8, length, open_)
         # The items of an explicit file may be implicit: their first element shows it.
         vr = self.head(at + 8)[4:6]
@@ -120,12 +117,12 @@ class _Follower:
     def element(self, at: int, head: bytes, open_: list[_Open]) -> int:
         """Go into a sequence, or beyond any other element."""
         tag, vr, implicit = self.tag(head), head[4:6], open_[-1].implicit
-        if tag in (_ITEM_END, _SEQUENCE_END):
+        if tag in (ITEM_END, SEQUENCE_END):
             if len(open_) > 1:
                 open_.pop()
             return at + 8
         begin, length = at + 8, self.length(head, implicit)
-        if not implicit and vr in _LONG:
+        if not implicit and vr in LONG_VRS:
             begin += 4
         stop = self.stop(begin, length, open_)
         if implicit:
@@ -141,7 +138,8 @@ class _Follower:
     def length(self, head: bytes, implicit: bool) -> int:
         if implicit:
             return int(self.number(head, 4)[0])
-        if head[4:6] not in _LONG:
+        # All others take two bytes, unknown ones too.
+        if head[4:6] not in LONG_VRS:
             return int(self.short(head, 6)[0])
         if len(head) < 12:
             raise HostileError("it ends within an element")
@@ -149,7 +147,7 @@ class _Follower:
 
     def stop(self, begin: int, length: int, open_: list[_Open]) -> int | None:
         """Return where something ends; it must not end beyond what it lies in."""
-        if length == _UNDEFINED:
+        if length == UNDEFINED_LENGTH:
             return None
         limit = next((each.stop for each in reversed(open_) if each.stop is not None), self.size)
         if begin + length > limit:
@@ -158,6 +156,6 @@ class _Follower:
 
     def beyond_fragments(self, at: int) -> int:
         """Return the end of a value in fragments, compressed pixels of an icon."""
-        while len(head := self.head(at)) >= 8 and self.tag(head) == _ITEM:
+        while len(head := self.head(at)) >= 8 and self.tag(head) == ITEM:
             at += 8 + int(self.number(head, 4)[0])
         return at + 8

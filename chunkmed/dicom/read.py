@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
+from pydicom.dataset import FileMetaDataset
+from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from chunkmed.dicom.attributes import technical
@@ -64,7 +65,7 @@ def _read_open(path: str, descriptor: int) -> tuple[Header, tuple[Frame, ...]]:
     if about.st_size == 0:
         raise NotAnImageError("empty file")
     dataset, pixels, offset, length, limit = _quickly(descriptor, about.st_size) or _with_pydicom(
-        path, descriptor, about.st_size
+        descriptor, about.st_size
     )
     general, reason = _general(dataset, pixels != "PixelData")
     layout = general.layout
@@ -95,10 +96,10 @@ def _quickly(descriptor: int, size: int) -> _Parsed | None:
     return dataset, walked.pixels, walked.pixel_offset, walked.pixel_length, size
 
 
-def _with_pydicom(path: str, descriptor: int, size: int) -> _Parsed:
+def _with_pydicom(descriptor: int, size: int) -> _Parsed:
     with open(descriptor, "rb", closefd=False) as file:
         preamble = _check_start(file)
-        dataset, stream, limit = _parse(path, file, preamble, size)
+        dataset, stream, limit = _parse(file, preamble, size)
         _check_image(dataset, preamble)
         return dataset, *_pixel_element(stream, dataset), limit
 
@@ -150,12 +151,14 @@ def _check_start(file: BinaryIO) -> bool:
     return False
 
 
-def _parse(path: str, file: BinaryIO, preamble: bool, size: int) -> tuple[Any, BinaryIO, int]:
+def _parse(file: BinaryIO, preamble: bool, size: int) -> tuple[Any, BinaryIO, int]:
     """Return the data set, the stream standing at its pixel data, and the stream's size."""
     syntax, start = "", 0
     if preamble:
         start = _checked(file, 132, size, implicit=False, group=2)
-        meta = read_file_meta_info(path)
+        file.seek(132)
+        # Of the open file: by now another one may have its name.
+        meta = FileMetaDataset(read_dataset(io.BytesIO(file.read(start - 132)), False, True))
         syntax = str(meta.get("TransferSyntaxUID", ""))
     if syntax == DeflatedExplicitVRLittleEndian:
         return _parse_deflated(meta, file, start)

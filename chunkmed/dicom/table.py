@@ -36,7 +36,6 @@ def lines(stacks: Sequence[Stack], skipped: Sequence[Skipped]) -> Iterator[str]:
 
 def _row(number: int, stack: Stack) -> tuple[str, ...]:
     known = stack.grid.known
-    notes = [*stack.flags, *([stack.problem.kind] if stack.problem else [])]
     return (
         str(number),
         stack.key,
@@ -46,7 +45,7 @@ def _row(number: int, stack: Stack) -> tuple[str, ...]:
         " x ".join(map(str, stack.shape)),
         ", ".join(f"{step:.4g}" for step in stack.grid.spacing_mm) if known else "unknown",
         _axis(stack),
-        ", ".join(notes),
+        ", ".join(_notes(stack)),
     )
 
 
@@ -71,8 +70,11 @@ def _plain(text: str) -> str:
 
 def state_of(stack: Stack) -> str:
     """Return flags and problem of a stack, as they follow its shape in a message."""
-    words = [*stack.flags, *([stack.problem.kind] if stack.problem else [])]
-    return "".join(f", {word}" for word in words)
+    return "".join(f", {word}" for word in _notes(stack))
+
+
+def _notes(stack: Stack) -> list[str]:
+    return [*stack.flags, *([stack.problem.kind] if stack.problem else [])]
 
 
 def reasons(skipped: Sequence[Skipped]) -> Iterator[str]:
