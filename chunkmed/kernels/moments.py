@@ -89,8 +89,6 @@ def block_moments(
         ids, base = inverse.reshape(ids.shape).astype(np.int32), 0
     else:
         names = np.arange(base, top + 1, dtype=np.int64)
-        if wide:  # one kernel for all: what is left of wide numbers in a dense table is small
-            ids, base = (ids - base).astype(np.int32), 0
     plain, zero = _plain(values)
     columns = _accumulate(ids, base, len(names), plain, zero, origin, shape, slices)
     used = columns[0] > 0
