@@ -7,8 +7,16 @@ scipy as they are.
 
 from scipy.ndimage import generate_binary_structure, iterate_structure
 
+from chunkmed.ndimage.convolutions import convolve, convolve1d, correlate, correlate1d
+from chunkmed.ndimage.derivatives import (
+    gaussian_gradient_magnitude,
+    gaussian_laplace,
+    laplace,
+    prewitt,
+    sobel,
+)
+from chunkmed.ndimage.gaussian import gaussian_filter, gaussian_filter1d
 from chunkmed.ndimage.labels import label
-from chunkmed.ndimage.linear import gaussian_filter
 from chunkmed.ndimage.measurements import (
     center_of_mass,
     extrema,
@@ -25,6 +33,7 @@ from chunkmed.ndimage.measurements import (
 )
 from chunkmed.ndimage.morphology import binary_closing, binary_dilation, binary_erosion, binary_opening
 from chunkmed.ndimage.ranks import median_filter
+from chunkmed.ndimage.uniform import uniform_filter, uniform_filter1d
 
 __all__ = [
     "binary_closing",
@@ -32,20 +41,32 @@ __all__ = [
     "binary_erosion",
     "binary_opening",
     "center_of_mass",
+    "convolve",
+    "convolve1d",
+    "correlate",
+    "correlate1d",
     "extrema",
     "find_objects",
     "gaussian_filter",
+    "gaussian_filter1d",
+    "gaussian_gradient_magnitude",
+    "gaussian_laplace",
     "generate_binary_structure",
     "iterate_structure",
     "label",
+    "laplace",
     "maximum",
     "maximum_position",
     "mean",
     "median_filter",
     "minimum",
     "minimum_position",
+    "prewitt",
+    "sobel",
     "standard_deviation",
     "sum",
     "sum_labels",
+    "uniform_filter",
+    "uniform_filter1d",
     "variance",
 ]
