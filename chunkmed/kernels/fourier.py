@@ -7,7 +7,6 @@ tables along the axes are scipy's own, or made as it makes them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,11 +96,6 @@ def shifted(block: Array, *, tables: Sequence[Array | None], output: Any, box: B
     else:
         out.real, out.imag = _double(block) * cosine, _double(block) * sine
     return out
-
-
-def phases(length: int, value: float, real: bool) -> Array:
-    """Return the phase of each element of an axis."""
-    return frequencies(length, real) * value
 
 
 def _scaled(block: Array, factor: Any, output: Any) -> Array:

@@ -15,6 +15,7 @@ from chunkmed.ndimage.derivatives import (
     prewitt,
     sobel,
 )
+from chunkmed.ndimage.fourier import fourier_ellipsoid, fourier_gaussian, fourier_shift, fourier_uniform
 from chunkmed.ndimage.gaussian import gaussian_filter, gaussian_filter1d
 from chunkmed.ndimage.labels import label
 from chunkmed.ndimage.measurements import (
@@ -47,6 +48,10 @@ __all__ = [
     "correlate1d",
     "extrema",
     "find_objects",
+    "fourier_ellipsoid",
+    "fourier_gaussian",
+    "fourier_shift",
+    "fourier_uniform",
     "gaussian_filter",
     "gaussian_filter1d",
     "gaussian_gradient_magnitude",
