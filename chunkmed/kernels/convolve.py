@@ -34,7 +34,7 @@ _BATCH = 4096
 def supports(block: Array, output: npt.DTypeLike) -> bool:
     """Whether :func:`correlate` takes these dtypes, truth values :func:`as_bytes`."""
     known = as_bytes(block.dtype) in _DTYPES and as_bytes(output) in _DTYPES
-    return bool(known) and block.size > 0
+    return bool(known) and block.ndim > 0 and block.size > 0
 
 
 def as_bytes(item: Any) -> Any:

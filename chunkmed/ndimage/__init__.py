@@ -17,6 +17,8 @@ from chunkmed.ndimage.derivatives import (
 )
 from chunkmed.ndimage.fourier import fourier_ellipsoid, fourier_gaussian, fourier_shift, fourier_uniform
 from chunkmed.ndimage.gaussian import gaussian_filter, gaussian_filter1d
+from chunkmed.ndimage.generic import generic_filter, generic_filter1d
+from chunkmed.ndimage.generic_derivatives import generic_gradient_magnitude, generic_laplace
 from chunkmed.ndimage.labels import label
 from chunkmed.ndimage.measurements import (
     center_of_mass,
@@ -35,6 +37,7 @@ from chunkmed.ndimage.measurements import (
 from chunkmed.ndimage.morphology import binary_closing, binary_dilation, binary_erosion, binary_opening
 from chunkmed.ndimage.ranks import median_filter
 from chunkmed.ndimage.uniform import uniform_filter, uniform_filter1d
+from chunkmed.ndimage.vectorized import vectorized_filter
 
 __all__ = [
     "binary_closing",
@@ -57,6 +60,10 @@ __all__ = [
     "gaussian_gradient_magnitude",
     "gaussian_laplace",
     "generate_binary_structure",
+    "generic_filter",
+    "generic_filter1d",
+    "generic_gradient_magnitude",
+    "generic_laplace",
     "iterate_structure",
     "label",
     "laplace",
@@ -74,4 +81,5 @@ __all__ = [
     "uniform_filter",
     "uniform_filter1d",
     "variance",
+    "vectorized_filter",
 ]

@@ -16,6 +16,7 @@ from chunkmed.kernels.steps import Step
 from chunkmed.ndimage.arguments import per_axis
 from chunkmed.ndimage.lines import along_lines
 from chunkmed.ndimage.probe import domain_of, named_axis, tried, warn_of_range
+from chunkmed.ndimage.windows import reach_of, whole_window
 
 __all__ = ["convolve", "convolve1d", "correlate", "correlate1d"]
 
@@ -90,7 +91,7 @@ def _dense(reference: Callable[..., Any], input: Any, weights: Any, settings: di
     own = tuple(seen.index(axis) for axis in along)
     dtype = tried(reference, image.node.dtype, len(seen), given, **{**settings, "axes": own})
     origins = [int(value) for value in per_axis(settings["origin"], len(along), "origin")]
-    window, shifts = _whole_window(given, origins, along, seen, len(image.node.shape))
+    window, shifts = whole_window(given, origins, along, seen, len(image.node.shape))
     if reference is scipy.ndimage.convolve:
         window, shifts = _mirrored(window, shifts)
     _warn(reference.__name__, image, window, settings["output"])
@@ -104,24 +105,10 @@ def _dense(reference: Callable[..., Any], input: Any, weights: Any, settings: di
             "output": dtype,
         },
     )
-    depth = [
-        max(n // 2 + shift, n - 1 - n // 2 - shift) for n, shift in zip(window.shape, shifts, strict=True)
-    ]
+    depth = reach_of(window.shape, shifts)
     wrap = along if settings["mode"] in ("wrap", "grid-wrap") else ()
     cost = KERNEL_NS["axis"] + KERNEL_NS["weight"] * int(np.count_nonzero(window))
     return image.lower(Stencil(call, [image.node], depth, dtype, wrap=wrap, workspace=2.0, cost_ns=cost))
-
-
-def _whole_window(
-    weights: Any, origins: Sequence[int], along: Sequence[int], seen: Sequence[int], ndim: int
-) -> tuple[Any, list[int]]:
-    """Return weights and origins with an axis for each of the image's, as scipy fills them up."""
-    shifts = dict.fromkeys(range(ndim), 0)
-    # Where all axes are named scipy takes weights and origins in the image's order.
-    order = seen if len(along) == len(seen) else along
-    shifts |= dict(zip(order, origins, strict=True))
-    others = tuple(axis for axis in range(ndim) if axis not in along)
-    return np.expand_dims(weights, others), list(shifts.values())
 
 
 def _mirrored(window: Any, shifts: Sequence[int]) -> tuple[Any, list[int]]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from parity import fourier, linear, morphology, objects, ranks
+from parity import fourier, generic, linear, morphology, objects, ranks
 from parity.row import Row
 
 __all__ = ["ROWS"]
 
 #: All rows; dtypes are those of the first argument.
-ROWS: tuple[Row, ...] = (*linear.ROWS, *fourier.ROWS, *ranks.ROWS, *morphology.ROWS, *objects.ROWS)
+ROWS: tuple[Row, ...] = (
+    *linear.ROWS,
+    *fourier.ROWS,
+    *generic.ROWS,
+    *ranks.ROWS,
+    *morphology.ROWS,
+    *objects.ROWS,
+)
