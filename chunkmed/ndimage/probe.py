@@ -6,6 +6,7 @@ words, and the dtype of its result is the dtype of ours.
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -83,4 +84,12 @@ def warn_of_range(name: str, dtype: Any, low: float, high: float, output: Any) -
     tight = dtype.itemsize <= 2 and (least < span.min or most > span.max)
     if tight or (dtype.kind == "u" and low < 0):
         text = f"{name} of {dtype}: results can leave the range of {dtype} and wrap around, as in scipy"
-        warnings.warn(f'{text}; output="float32" avoids it', RangeWarning, stacklevel=4)
+        warnings.warn(f'{text}; output="float32" avoids it', RangeWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """Return how far up the call of chunkmed stands."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("chunkmed."):
+        frame, level = frame.f_back, level + 1
+    return level
