@@ -7,6 +7,9 @@ scipy as they are.
 
 from scipy.ndimage import generate_binary_structure, iterate_structure
 
+from chunkmed.ndimage.collected import labeled_comprehension
+from chunkmed.ndimage.histograms import histogram
+from chunkmed.ndimage.indices import value_indices
 from chunkmed.ndimage.labels import label
 from chunkmed.ndimage.linear import gaussian_filter
 from chunkmed.ndimage.measurements import (
@@ -23,6 +26,7 @@ from chunkmed.ndimage.measurements import (
     sum_labels,
     variance,
 )
+from chunkmed.ndimage.medians import median
 from chunkmed.ndimage.morphology import binary_closing, binary_dilation, binary_erosion, binary_opening
 from chunkmed.ndimage.ranks import median_filter
 
@@ -36,16 +40,20 @@ __all__ = [
     "find_objects",
     "gaussian_filter",
     "generate_binary_structure",
+    "histogram",
     "iterate_structure",
     "label",
+    "labeled_comprehension",
     "maximum",
     "maximum_position",
     "mean",
+    "median",
     "median_filter",
     "minimum",
     "minimum_position",
     "standard_deviation",
     "sum",
     "sum_labels",
+    "value_indices",
     "variance",
 ]
