@@ -24,6 +24,9 @@ __all__ = ["value_indices"]
 Indices = dict[Any, tuple[Array, ...]]
 #: Bytes of a voxel while they are put in order: value, position, order.
 _ORDERING = 3 * 8
+#: Part of the memory beside the libraries that the result may take, and bytes that it always may.
+_SHARE = 0.9
+_LEAST_ROOM = 8 << 20
 
 
 def value_indices(arr: Any, *, ignore_value: int | None = None) -> Any:
@@ -82,7 +85,11 @@ class _Held:
     def __init__(self, axes: int) -> None:
         budget = current_budget()
         base = base_bytes() if budget.base is None else budget.base
-        self.room, self.voxels, self.each = max(8 << 20, budget.memory - base), 0, 8 * axes + _ORDERING
+        self.room, self.voxels, self.each = (
+            max(_LEAST_ROOM, int((budget.memory - base) * _SHARE)),
+            0,
+            8 * axes + _ORDERING,
+        )
 
     def add(self, voxels: int) -> None:
         self.voxels += voxels
