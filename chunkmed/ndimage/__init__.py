@@ -5,9 +5,20 @@ handled lazily, block by block; DataArrays with a time dimension per time point.
 scipy as they are.
 """
 
-from scipy.ndimage import generate_binary_structure, iterate_structure
+from scipy.ndimage import (
+    generate_binary_structure,
+    iterate_structure,
+)
 
-from chunkmed.ndimage.convolutions import convolve, convolve1d, correlate, correlate1d
+from chunkmed.ndimage.collected import (
+    labeled_comprehension,
+)
+from chunkmed.ndimage.convolutions import (
+    convolve,
+    convolve1d,
+    correlate,
+    correlate1d,
+)
 from chunkmed.ndimage.derivatives import (
     gaussian_gradient_magnitude,
     gaussian_laplace,
@@ -15,11 +26,33 @@ from chunkmed.ndimage.derivatives import (
     prewitt,
     sobel,
 )
-from chunkmed.ndimage.fourier import fourier_ellipsoid, fourier_gaussian, fourier_shift, fourier_uniform
-from chunkmed.ndimage.gaussian import gaussian_filter, gaussian_filter1d
-from chunkmed.ndimage.generic import generic_filter, generic_filter1d
-from chunkmed.ndimage.generic_derivatives import generic_gradient_magnitude, generic_laplace
-from chunkmed.ndimage.labels import label
+from chunkmed.ndimage.fourier import (
+    fourier_ellipsoid,
+    fourier_gaussian,
+    fourier_shift,
+    fourier_uniform,
+)
+from chunkmed.ndimage.gaussian import (
+    gaussian_filter,
+    gaussian_filter1d,
+)
+from chunkmed.ndimage.generic import (
+    generic_filter,
+    generic_filter1d,
+)
+from chunkmed.ndimage.generic_derivatives import (
+    generic_gradient_magnitude,
+    generic_laplace,
+)
+from chunkmed.ndimage.histograms import (
+    histogram,
+)
+from chunkmed.ndimage.indices import (
+    value_indices,
+)
+from chunkmed.ndimage.labels import (
+    label,
+)
 from chunkmed.ndimage.measurements import (
     center_of_mass,
     extrema,
@@ -34,10 +67,25 @@ from chunkmed.ndimage.measurements import (
     sum_labels,
     variance,
 )
-from chunkmed.ndimage.morphology import binary_closing, binary_dilation, binary_erosion, binary_opening
-from chunkmed.ndimage.ranks import median_filter
-from chunkmed.ndimage.uniform import uniform_filter, uniform_filter1d
-from chunkmed.ndimage.vectorized import vectorized_filter
+from chunkmed.ndimage.medians import (
+    median,
+)
+from chunkmed.ndimage.morphology import (
+    binary_closing,
+    binary_dilation,
+    binary_erosion,
+    binary_opening,
+)
+from chunkmed.ndimage.ranks import (
+    median_filter,
+)
+from chunkmed.ndimage.uniform import (
+    uniform_filter,
+    uniform_filter1d,
+)
+from chunkmed.ndimage.vectorized import (
+    vectorized_filter,
+)
 
 __all__ = [
     "binary_closing",
@@ -64,12 +112,15 @@ __all__ = [
     "generic_filter1d",
     "generic_gradient_magnitude",
     "generic_laplace",
+    "histogram",
     "iterate_structure",
     "label",
+    "labeled_comprehension",
     "laplace",
     "maximum",
     "maximum_position",
     "mean",
+    "median",
     "median_filter",
     "minimum",
     "minimum_position",
@@ -80,6 +131,7 @@ __all__ = [
     "sum_labels",
     "uniform_filter",
     "uniform_filter1d",
+    "value_indices",
     "variance",
     "vectorized_filter",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from chunkmed import masks, ndimage, tracking
+from chunkmed import intensity, masks, ndimage, tracking
 from chunkmed.errors import InputError
 
 __all__ = ["OPERATIONS", "Operation", "operation"]
@@ -47,6 +47,8 @@ def _label(image: Any, **settings: Any) -> Any:
 _label.__doc__ = ndimage.label.__doc__
 
 _FILTERS = ("gaussian_filter", "median_filter")
+#: Operations that put values on another scale.
+INTENSITIES = ("clip", "equalize", "normalize", "rescale", "window")
 _MORPHOLOGY = ("binary_erosion", "binary_dilation", "binary_opening", "binary_closing")
 #: Arguments of scipy's that a lazy image cannot take, or that a recipe has no use for.
 _NOT_IN_RECIPES = ("input", "image", "labels", "brute_force", "padding")
@@ -68,6 +70,7 @@ OPERATIONS: dict[str, Operation] = {
         function.__name__: _operation(function.__name__, function)
         for function in (masks.threshold, masks.region, masks.clear_border, masks.keep_largest)
     },
+    **{name: _operation(name, getattr(intensity, name)) for name in INTENSITIES},
     "follow": Operation("follow", tracking.follow, ("at",)),
 }
 

@@ -10,7 +10,7 @@ import xarray as xr
 from chunkmed.coords import grid_of
 from chunkmed.errors import ChunkmedError, InputError, SourceError
 from chunkmed.measures import measure
-from chunkmed.padding import padding_range
+from chunkmed.padding import padding_range, valid_of
 from chunkmed.recipe.model import Measurement, Recipe, Step
 from chunkmed.recipe.operations import operation
 
@@ -18,6 +18,10 @@ __all__ = ["Pipeline"]
 
 #: What stands for a measure where the image has no millimetres, several slices or one.
 _WITHOUT_MM = {"volume": ("volume_vox", "area_px"), "area": ("area_px", "area_px")}
+
+
+#: Operations that may leave padding out.
+_LOOK_AT_VALUES = ("threshold", "equalize", "normalize", "rescale")
 
 
 class Pipeline:
@@ -71,7 +75,7 @@ class Pipeline:
         for key in found.images:
             if key in settings:
                 settings[key] = self[str(settings[key])]
-        if step.do == "threshold":
+        if step.do in _LOOK_AT_VALUES:
             settings["padding"] = "exclude" if self.recipe.exclude_padding else "include"
         with xr.set_options(arithmetic_join="exact"):
             try:
@@ -84,7 +88,7 @@ class Pipeline:
     def _without_padding(self, mask: xr.DataArray) -> xr.DataArray:
         if not self.recipe.exclude_padding or padding_range(self.image.attrs) is None:
             return mask
-        kept: xr.DataArray = mask & self.image.cm.valid
+        kept: xr.DataArray = mask & valid_of(self.image)
         return kept
 
     def _value(self, value: Any) -> Any:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from parity import fourier, generic, linear, morphology, objects, ranks
+from parity import fourier, generic, linear, morphology, numbers, objects, ranks
 from parity.row import Row
 
 __all__ = ["ROWS"]
 
 #: All rows; dtypes are those of the first argument.
 ROWS: tuple[Row, ...] = (
-    *linear.ROWS,
     *fourier.ROWS,
     *generic.ROWS,
-    *ranks.ROWS,
+    *linear.ROWS,
     *morphology.ROWS,
+    *numbers.ROWS,
     *objects.ROWS,
+    *ranks.ROWS,
 )

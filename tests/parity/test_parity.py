@@ -9,6 +9,7 @@ import pytest
 import scipy.ndimage
 import xarray as xr
 from many_blocks import small_blocks
+from parity import numbers
 from parity.row import DTYPES, MODES
 from parity.table import ROWS
 
@@ -59,7 +60,7 @@ def named(array):
 
 
 def first_argument(row, dtype):
-    if row.call == "boxes":
+    if row.call == "boxes" or row.name == "value_indices":
         return labels_of(dtype)
     image = image_of(dtype)
     if row.call in ("mask", "label"):
@@ -84,7 +85,8 @@ def as_double(array):
 def call_of(row, ndim):
     """Return the function of a pair (module, images) for rows that take labels or not."""
     arguments = row.arguments_for(ndim)
-    with_labels = row.call in ("number", "center", "position", "extrema") and "labels" not in arguments
+    takes = ("number", "center", "position", "extrema", "grouped")
+    with_labels = row.call in takes and "labels" not in arguments
     return arguments, with_labels
 
 
@@ -102,6 +104,8 @@ def check_result(row, found, image, labels, arguments):
         assert int(found[1]) == count
     elif row.call == "boxes":
         assert found == reference(image, **arguments)
+    elif row.call == "grouped":
+        numbers.check(found, numbers.run(reference, image, labels, arguments), row.rtol)
     elif row.call == "extrema":
         index = arguments.get("index")
         wanted = reference(image, labels, index)
@@ -136,6 +140,8 @@ def run(row, image, labels, arguments, wrap):
     function = getattr(ndi, row.name)
     if row.call in ("filter", "mask", "label", "boxes"):
         return function(wrap(image), **arguments)
+    if row.call == "grouped":
+        return numbers.run(function, wrap(image), None if labels is None else wrap(labels), arguments)
     return function(wrap(image), None if labels is None else wrap(labels), arguments.get("index"))
 
 
@@ -205,6 +211,8 @@ def test_numpy_is_scipy_itself(row):
     reference = getattr(scipy.ndimage, row.name)
     if row.call in ("filter", "mask", "label", "boxes"):
         wanted = reference(image, **arguments)
+    elif row.call == "grouped":
+        wanted = numbers.run(reference, image, labels, arguments)
     else:
         wanted = reference(image, labels, arguments.get("index"))
     assert repr(found) == repr(wanted)
