@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,16 @@ from chunkmed.kernels.surfaces import crofton_weights, surface_elements
 from chunkmed.measures.about import About
 from chunkmed.measures.parts import COUNTS, MOMENTS, SURFACE, Block, Found, Part
 
-__all__ = ["Tables", "block_tables", "gather", "parts_of", "slices_of", "surface_node"]
+__all__ = [
+    "Tables",
+    "block_tables",
+    "copied_sum",
+    "frames_of",
+    "gather",
+    "parts_of",
+    "slices_of",
+    "surface_node",
+]
 
 #: Values apart and their counts (int32).
 _COUNTING_BYTES = 16
@@ -46,6 +55,31 @@ def surface_node(labels: Node, about: About) -> Node:
     return Stencil(call, [labels], depth, np.float32, workspace=2.0, cost_ns=_SURFACE_NS)
 
 
+def copied_sum(nodes: Sequence[Node], parts: Sequence[Part]) -> float:
+    """Return what the kernels hold beside the images, bytes per voxel."""
+    return sum(copied_bytes(node.dtype) for node in nodes) + _COUNTING_BYTES * (COUNTS in parts)
+
+
+def frames_of(
+    axes: Axes, box: Box, arrays: Sequence[Array], slices: Array, has_values: bool, has_surface: bool
+) -> Iterator[tuple[int, Block]]:
+    """Yield each time point of a box, from the arrays of labels, values and surface."""
+    frames = [axes.frames(array) for array in arrays]
+    start, corner = axes.span(box)
+    for t, labels in enumerate(frames[0]):
+        yield (
+            start + t,
+            Block(
+                groups_of(labels, background=False),
+                frames[1][t] if has_values else None,
+                frames[-1][t] if has_surface else None,
+                corner,
+                axes.volume,
+                slices[corner[0] :],
+            ),
+        )
+
+
 def block_tables(block: Block, parts: Sequence[Part]) -> dict[str, Any]:
     """Return the tables of one block."""
     return {part.key: part.table_of(block) for part in parts}
@@ -62,23 +96,8 @@ class _Gather:
     has_surface: bool
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> list[tuple[int, dict[str, Any]]]:
-        frames = [self.axes.frames(array) for array in arrays]
-        start, corner = self.axes.span(box)
-        values = frames[1] if self.has_values else None
-        surface = frames[-1] if self.has_surface else None
-        slices = self.slices[corner[0] :]
-        out = []
-        for t, labels in enumerate(frames[0]):
-            block = Block(
-                groups_of(labels, background=False),
-                None if values is None else values[t],
-                None if surface is None else surface[t],
-                corner,
-                self.axes.volume,
-                slices,
-            )
-            out.append((start + t, block_tables(block, self.parts)))
-        return out
+        blocks = frames_of(self.axes, box, arrays, self.slices, self.has_values, self.has_surface)
+        return [(t, block_tables(block, self.parts)) for t, block in blocks]
 
 
 class Tables:
@@ -113,7 +132,7 @@ def gather(labels: Node, values: Node | None, about: About, parts: Sequence[Part
         What to collect.
     """
     nodes = [labels] if values is None else [labels, values]
-    copied = sum(copied_bytes(node.dtype) for node in nodes) + _COUNTING_BYTES * (COUNTS in parts)
+    copied = copied_sum(nodes, parts)
     if SURFACE in parts:
         nodes.append(surface_node(labels, about))
     task = _Gather(about.axes, slices_of(about), tuple(parts), values is not None, SURFACE in parts)

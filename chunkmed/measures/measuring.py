@@ -20,17 +20,18 @@ from chunkmed.measures.longform import write_rows
 from chunkmed.measures.parts import COUNTS, Found
 from chunkmed.measures.records import Measure, record_of
 
-__all__ = ["about_of", "checked_records", "measure", "on_one_grid"]
+__all__ = ["USUAL", "about_of", "checked_records", "measure", "on_one_grid", "reported"]
 
 
-_USUAL = ("count", "volume_ml")
+#: What is measured by default.
+USUAL = ("count", "volume_ml")
 
 
 @overload
 def measure(
     labels: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = _USUAL,
+    what: Sequence[str | Measure] = USUAL,
     *,
     out: None = None,
 ) -> xr.Dataset: ...
@@ -40,7 +41,7 @@ def measure(
 def measure(
     labels: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = _USUAL,
+    what: Sequence[str | Measure] = USUAL,
     *,
     out: str | os.PathLike[str],
 ) -> Path: ...
@@ -49,7 +50,7 @@ def measure(
 def measure(
     labels: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = _USUAL,
+    what: Sequence[str | Measure] = USUAL,
     *,
     out: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset | Path:
@@ -92,6 +93,18 @@ def measure(
     records = checked_records(what, image, about)
     values = None if image is None or not any(r.needs_values for r in records) else lift(image).node
     found = gather(lifted.node, values, about, parts_of(records))
+    return reported(found, records, about, labels, image, out)
+
+
+def reported(
+    found: Sequence[Found],
+    records: Sequence[Measure],
+    about: About,
+    labels: xr.DataArray,
+    image: xr.DataArray | None,
+    out: str | os.PathLike[str] | None,
+) -> xr.Dataset | Path:
+    """Return what was found as a Dataset, or write it."""
     units = str(image.attrs.get("units", "")) if image is not None else ""
     if out is not None:
         return write_rows(Path(out), found, records, about, labels, units)

@@ -68,12 +68,9 @@ class Sums:
 
 def _added(tables: list[Sums]) -> Sums:
     names, row = np.unique(np.concatenate([table.label for table in tables]), return_inverse=True)
-    parts = [table.total for table in tables]
-    total = np.zeros((len(names), *parts[0].shape[1:]), parts[0].dtype)
-    starts = np.cumsum([0, *(len(part) for part in parts)])
-    for start, part in zip(starts, parts, strict=False):
-        # A label has one row in each table.
-        total[row[start : start + len(part)]] += part
+    parts = np.concatenate([table.total for table in tables])
+    total = np.zeros((len(names), *parts.shape[1:]), parts.dtype)
+    np.add.at(total, row, parts)
     return Sums(names, total)
 
 
