@@ -16,8 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chunkmed import cardiac, intensity, masks, ndimage
-    from chunkmed.cardiac import ejection_fraction
+    from chunkmed import cardiac, compare, intensity, masks, measures, ndimage
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
     from chunkmed.measures import measure
     from chunkmed.pet import suv
-    from chunkmed.tracking import follow, label_at
+    from chunkmed.tracking import follow
 
 __version__ = "0.1.0"
 
@@ -34,16 +33,16 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "cardiac": "chunkmed.cardiac",
     "checkpoint": "chunkmed.graph.checkpoint:checkpoint",
+    "compare": "chunkmed.compare",
     "config": "chunkmed.graph.budget:config",
     "convert": "chunkmed.conversion:convert",
-    "ejection_fraction": "chunkmed.cardiac:ejection_fraction",
     "explain": "chunkmed.explanation:explain",
     "follow": "chunkmed.tracking:follow",
     "imread": "chunkmed.images:imread",
     "intensity": "chunkmed.intensity",
-    "label_at": "chunkmed.tracking:label_at",
     "masks": "chunkmed.masks",
     "measure": "chunkmed.measures:measure",
+    "measures": "chunkmed.measures",
     "ndimage": "chunkmed.ndimage",
     "open": "chunkmed.images:open",
     "open_labels": "chunkmed.images:open_labels",
@@ -56,16 +55,16 @@ _PUBLIC = {
 __all__ = [
     "cardiac",
     "checkpoint",
+    "compare",
     "config",
     "convert",
-    "ejection_fraction",
     "explain",
     "follow",
     "imread",
     "intensity",
-    "label_at",
     "masks",
     "measure",
+    "measures",
     "ndimage",
     "open",
     "open_labels",

@@ -11,7 +11,15 @@ import scipy.ndimage
 
 from chunkmed.kernels import Array
 
-__all__ = ["block_labels", "block_slabs", "merge", "neighbours", "seam_pairs"]
+__all__ = [
+    "block_labels",
+    "block_slabs",
+    "label_sizes",
+    "marked_labels",
+    "merge",
+    "neighbours",
+    "seam_pairs",
+]
 
 Step = tuple[int, ...]
 Slabs = Mapping[tuple[int, int], Array]
@@ -43,6 +51,31 @@ def _firsts(labels: Array, count: int) -> Array:  # pragma: no cover - compiled
             if seen == count:
                 break
     return firsts
+
+
+def label_sizes(labels: Array, count: int) -> Array:
+    """Return the voxels of each label from 1 to ``count``, int64."""
+    return _sizes(labels.ravel(), count)[1:]
+
+
+@numba.njit(nogil=True, cache=True)
+def _sizes(labels: Array, count: int) -> Array:  # pragma: no cover - compiled
+    sizes = np.zeros(count + 1, np.int64)
+    for label in labels:
+        sizes[label] += 1
+    return sizes
+
+
+def marked_labels(labels: Array, marks: Array, found: Array) -> None:
+    """Set ``found`` (one bool per label, 0 included) where a voxel of the label is marked (bool)."""
+    _marked(labels.ravel(), marks.ravel(), found)
+
+
+@numba.njit(nogil=True, cache=True)
+def _marked(labels: Array, marks: Array, found: Array) -> None:  # pragma: no cover - compiled
+    for i in range(labels.size):
+        if marks[i]:
+            found[labels[i]] = True
 
 
 def block_slabs(labels: Array, structure: Array) -> dict[tuple[int, int], Array]:
