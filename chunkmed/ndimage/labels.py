@@ -19,7 +19,7 @@ from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.lookup import Lookup
 from chunkmed.graph.nodes import Array
 
-__all__ = ["label"]
+__all__ = ["embedded", "label"]
 
 
 def label(
@@ -72,13 +72,13 @@ def label(
             fix="take its value: scipy.ndimage.label(image.compute())",
         )
     along = image.axes(axes)
-    connected = _embedded(structure, along, len(image.node.shape))
+    connected = embedded(structure, along, len(image.node.shape))
     apart = image.time_axis if image.time_axis is not None and image.time_axis not in along else None
     node, counts = _label_node(image, connected, apart, output)
     return image.lower(node, name="labels"), _counted(image, counts, apart)
 
 
-def _embedded(structure: Any, along: Sequence[int], ndim: int) -> Array:
+def embedded(structure: Any, along: Sequence[int], ndim: int) -> Array:
     """Return the structure over all axes of the image; axes not in ``along`` never connect."""
     if structure is None:
         structure = scipy.ndimage.generate_binary_structure(len(along), 1)
