@@ -76,8 +76,15 @@ from chunkmed.ndimage.morphology import (
     binary_erosion,
     binary_opening,
 )
+from chunkmed.ndimage.propagation import (
+    binary_fill_holes,
+    binary_propagation,
+)
 from chunkmed.ndimage.ranks import (
     median_filter,
+)
+from chunkmed.ndimage.refused import (
+    watershed_ift,
 )
 from chunkmed.ndimage.uniform import (
     uniform_filter,
@@ -91,7 +98,9 @@ __all__ = [
     "binary_closing",
     "binary_dilation",
     "binary_erosion",
+    "binary_fill_holes",
     "binary_opening",
+    "binary_propagation",
     "center_of_mass",
     "convolve",
     "convolve1d",
@@ -134,4 +143,5 @@ __all__ = [
     "value_indices",
     "variance",
     "vectorized_filter",
+    "watershed_ift",
 ]

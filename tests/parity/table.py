@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from parity import fourier, generic, linear, morphology, numbers, objects, ranks
+from parity import fill, fourier, generic, linear, morphology, numbers, objects, ranks
 from parity.row import Row
 
 __all__ = ["ROWS"]
 
 #: All rows; dtypes are those of the first argument.
 ROWS: tuple[Row, ...] = (
+    *fill.ROWS,
     *fourier.ROWS,
     *generic.ROWS,
     *linear.ROWS,
