@@ -16,6 +16,7 @@ from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Node, Stencil
 from chunkmed.kernels import morphology as kernels
 from chunkmed.ndimage.arguments import check_origins, output_dtype, per_axis
+from chunkmed.ndimage.windows import origins_in_order
 
 __all__ = ["binary_closing", "binary_dilation", "binary_erosion", "binary_opening"]
 
@@ -139,9 +140,11 @@ def _morphology(
     along = image.axes(axes)
     shape = _checked_structure(structure, len(along))
     origins = [int(value) for value in per_axis(origin, len(along), "origin")]
-    check_origins(origins, shape.shape)
     steps = _checked_iterations(iterations)
     depth = [0] * len(image.node.shape)
+    # A structure lies along the axes in the order of the image, in whatever order they are named.
+    along, origins = tuple(sorted(along)), list(origins_in_order(origins, along, len(depth)))
+    check_origins(origins, shape.shape)
     for axis, n, shift in zip(along, shape.shape, origins, strict=True):
         depth[axis] = passes * steps * (n // 2 + abs(shift))
     dtype = output_dtype(output, bool)
