@@ -26,6 +26,12 @@ from chunkmed.ndimage.derivatives import (
     prewitt,
     sobel,
 )
+from chunkmed.ndimage.extremes import (
+    maximum_filter,
+    maximum_filter1d,
+    minimum_filter,
+    minimum_filter1d,
+)
 from chunkmed.ndimage.fourier import (
     fourier_ellipsoid,
     fourier_gaussian,
@@ -44,8 +50,21 @@ from chunkmed.ndimage.generic_derivatives import (
     generic_gradient_magnitude,
     generic_laplace,
 )
+from chunkmed.ndimage.grey import (
+    black_tophat,
+    grey_closing,
+    grey_dilation,
+    grey_erosion,
+    grey_opening,
+    morphological_gradient,
+    morphological_laplace,
+    white_tophat,
+)
 from chunkmed.ndimage.histograms import (
     histogram,
+)
+from chunkmed.ndimage.hit_or_miss import (
+    binary_hit_or_miss,
 )
 from chunkmed.ndimage.indices import (
     value_indices,
@@ -82,6 +101,8 @@ from chunkmed.ndimage.propagation import (
 )
 from chunkmed.ndimage.ranks import (
     median_filter,
+    percentile_filter,
+    rank_filter,
 )
 from chunkmed.ndimage.refused import (
     watershed_ift,
@@ -99,8 +120,10 @@ __all__ = [
     "binary_dilation",
     "binary_erosion",
     "binary_fill_holes",
+    "binary_hit_or_miss",
     "binary_opening",
     "binary_propagation",
+    "black_tophat",
     "center_of_mass",
     "convolve",
     "convolve1d",
@@ -121,19 +144,31 @@ __all__ = [
     "generic_filter1d",
     "generic_gradient_magnitude",
     "generic_laplace",
+    "grey_closing",
+    "grey_dilation",
+    "grey_erosion",
+    "grey_opening",
     "histogram",
     "iterate_structure",
     "label",
     "labeled_comprehension",
     "laplace",
     "maximum",
+    "maximum_filter",
+    "maximum_filter1d",
     "maximum_position",
     "mean",
     "median",
     "median_filter",
     "minimum",
+    "minimum_filter",
+    "minimum_filter1d",
     "minimum_position",
+    "morphological_gradient",
+    "morphological_laplace",
+    "percentile_filter",
     "prewitt",
+    "rank_filter",
     "sobel",
     "standard_deviation",
     "sum",
@@ -144,4 +179,5 @@ __all__ = [
     "variance",
     "vectorized_filter",
     "watershed_ift",
+    "white_tophat",
 ]

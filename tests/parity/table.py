@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity import fill, fourier, generic, linear, morphology, numbers, objects, ranks
+from parity import fill, fourier, generic, grey, linear, morphology, numbers, objects, ranks
 from parity.row import Row
 
 __all__ = ["ROWS"]
@@ -12,6 +12,7 @@ ROWS: tuple[Row, ...] = (
     *fill.ROWS,
     *fourier.ROWS,
     *generic.ROWS,
+    *grey.ROWS,
     *linear.ROWS,
     *morphology.ROWS,
     *numbers.ROWS,

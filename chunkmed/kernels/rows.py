@@ -1,0 +1,149 @@
+"""Runs a program of minima and maxima on rows of an image: each operation is one vectorised loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from chunkmed.kernels import Array
+from chunkmed.kernels.programs import BOTH, COLUMNS, HIGH, LOAD, LOW, Program
+
+__all__ = ["filtered"]
+
+#: Bytes of a workspace, a part of the processor's second cache; bytes of a row in it, at least and at most.
+_WORKSPACE = 96 << 10
+_SHORTEST, _LONGEST = 512, 2048
+#: What rows begin at a multiple of.
+_LINE = 64
+
+
+def filtered(
+    program: Program, source: Array, planes: Array, rows: Array, columns: Array, cval: Any, out: Array
+) -> None:
+    """Fill the result with what a program makes of the windows of an image.
+
+    Parameters
+    ----------
+    program : Program
+        Minima and maxima of a window.
+    source : ndarray, shape (P, Y, X)
+        The image, contiguous.
+    planes : ndarray of int64, shape (n, planes of the window)
+        Planes of the image that are below each plane of the result; -1 for one of constants.
+    rows, columns : ndarray of int64
+        Rows and columns of the image that windows see, one after the other; -1 for constants.
+    cval : scalar
+        The constant, of the dtype of the source.
+    out : ndarray, shape (n, rows, columns)
+        Contiguous, of the dtype of the source.
+    """
+    item = out.dtype.itemsize
+    wished = min(max(_WORKSPACE // program.rows, _SHORTEST), _LONGEST) // item
+    count = -(-out.shape[2] // wished)
+    length = -(-out.shape[2] // count)
+    # An odd number of cache lines: rows below each other do not meet in the same place of the cache.
+    lines = (length + program.columns) * item // _LINE + 1
+    pitch = (lines | 1) * _LINE // item
+    operations = program.operations.copy()
+    for column in range(1, 5):
+        reads = column < 3
+        kinds = operations[..., 0]
+        taken = operations[..., column]
+        at = taken // COLUMNS * pitch + taken % COLUMNS if reads else taken * pitch
+        operations[..., column] = np.where((kinds == LOAD) & reads, taken, at)
+    work = np.zeros(program.rows * pitch, out.dtype)
+    inside = _longest_run(columns)
+    _run(operations, work, length, program.lead, source, planes, rows, columns, inside, cval, out)
+
+
+def _longest_run(columns: Array) -> tuple[int, int]:
+    """Return where the columns rise by one, the longest time: they are copied at once."""
+    breaks = np.flatnonzero((np.diff(columns) != 1) | (columns[:-1] < 0)) + 1
+    edges = np.concatenate(([0], breaks, [len(columns)]))
+    lengths = np.where(columns[edges[:-1]] < 0, 0, np.diff(edges))
+    longest = int(np.argmax(lengths))
+    return int(edges[longest]), int(edges[longest] + lengths[longest])
+
+
+@numba.njit(nogil=True, cache=True)
+def _run(operations, work, length, lead, source, planes, rows, columns, inside, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
+    for o in range(out.shape[0]):
+        for left in range(0, out.shape[2], length):
+            n = min(length, out.shape[2] - left)
+            for s in range(out.shape[1] + lead):
+                table = operations[s % operations.shape[0]]
+                _make(table, work, n, left, s - lead, source, planes[o], rows, columns, inside, cval)
+                if s >= lead:
+                    at = table[table.shape[0] - 1][1]
+                    _copy(out[o][s - lead][left : left + n], work[at : at + n])
+
+
+@numba.njit(nogil=True, cache=True)
+def _make(table, work, n, left, y, source, planes, rows, columns, inside, cval):  # type: ignore[no-untyped-def] # pragma: no cover
+    for i in range(table.shape[0] - 1):
+        operation = table[i]
+        width = n + operation[5]
+        a, b, low, high = operation[1], operation[2], operation[3], operation[4]
+        if y + operation[6] < 0:
+            continue
+        if operation[0] == BOTH:
+            _both(
+                work[low : low + width], work[high : high + width], work[a : a + width], work[b : b + width]
+            )
+        elif operation[0] == LOW:
+            _low(work[low : low + width], work[a : a + width], work[b : b + width])
+        elif operation[0] == HIGH:
+            _high(work[high : high + width], work[a : a + width], work[b : b + width])
+        else:
+            row = work[low : low + width]
+            plane, at = planes[a], rows[y + operation[6]]
+            if plane < 0 or at < 0:
+                row[:] = cval
+            else:
+                _load(row, source[plane][at], columns[left : left + width], inside, left, cval)
+
+
+@numba.njit(nogil=True, cache=True)
+def _load(row, line, columns, inside, left, cval):  # type: ignore[no-untyped-def] # pragma: no cover
+    first = max(0, min(inside[0] - left, row.shape[0]))
+    last = max(first, min(inside[1] - left, row.shape[0]))
+    for x in range(first):
+        row[x] = line[columns[x]] if columns[x] >= 0 else cval
+    if last > first:
+        at = columns[first]
+        _copy(row[first:last], line[at : at + last - first])
+    for x in range(last, row.shape[0]):
+        row[x] = line[columns[x]] if columns[x] >= 0 else cval
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
+def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
+    for x in range(out.shape[0]):
+        out[x] = values[x]
+
+
+# Of NaN nothing is promised here: who calls looks for it before.
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
+def _both(low, high, a, b):  # type: ignore[no-untyped-def] # pragma: no cover
+    for x in range(low.shape[0]):
+        p, q = a[x], b[x]
+        low[x] = p if p < q else q
+        high[x] = q if p < q else p
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
+def _low(out, a, b):  # type: ignore[no-untyped-def] # pragma: no cover
+    for x in range(out.shape[0]):
+        p, q = a[x], b[x]
+        out[x] = p if p < q else q
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
+def _high(out, a, b):  # type: ignore[no-untyped-def] # pragma: no cover
+    for x in range(out.shape[0]):
+        p, q = a[x], b[x]
+        out[x] = q if p < q else p
