@@ -7,6 +7,7 @@ scipy as they are.
 
 from scipy.ndimage import generate_binary_structure, iterate_structure
 
+from chunkmed.ndimage.interpolation import affine_transform, shift, zoom
 from chunkmed.ndimage.labels import label
 from chunkmed.ndimage.linear import gaussian_filter
 from chunkmed.ndimage.measurements import (
@@ -24,9 +25,13 @@ from chunkmed.ndimage.measurements import (
     variance,
 )
 from chunkmed.ndimage.morphology import binary_closing, binary_dilation, binary_erosion, binary_opening
+from chunkmed.ndimage.points import geometric_transform, map_coordinates
 from chunkmed.ndimage.ranks import median_filter
+from chunkmed.ndimage.rotation import rotate
+from chunkmed.ndimage.spline import spline_filter, spline_filter1d
 
 __all__ = [
+    "affine_transform",
     "binary_closing",
     "binary_dilation",
     "binary_erosion",
@@ -36,16 +41,23 @@ __all__ = [
     "find_objects",
     "gaussian_filter",
     "generate_binary_structure",
+    "geometric_transform",
     "iterate_structure",
     "label",
+    "map_coordinates",
     "maximum",
     "maximum_position",
     "mean",
     "median_filter",
     "minimum",
     "minimum_position",
+    "rotate",
+    "shift",
+    "spline_filter",
+    "spline_filter1d",
     "standard_deviation",
     "sum",
     "sum_labels",
     "variance",
+    "zoom",
 ]
