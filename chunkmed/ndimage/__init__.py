@@ -69,6 +69,11 @@ from chunkmed.ndimage.hit_or_miss import (
 from chunkmed.ndimage.indices import (
     value_indices,
 )
+from chunkmed.ndimage.interpolation import (
+    affine_transform,
+    shift,
+    zoom,
+)
 from chunkmed.ndimage.labels import (
     label,
 )
@@ -95,6 +100,10 @@ from chunkmed.ndimage.morphology import (
     binary_erosion,
     binary_opening,
 )
+from chunkmed.ndimage.points import (
+    geometric_transform,
+    map_coordinates,
+)
 from chunkmed.ndimage.propagation import (
     binary_fill_holes,
     binary_propagation,
@@ -107,6 +116,13 @@ from chunkmed.ndimage.ranks import (
 from chunkmed.ndimage.refused import (
     watershed_ift,
 )
+from chunkmed.ndimage.rotation import (
+    rotate,
+)
+from chunkmed.ndimage.spline import (
+    spline_filter,
+    spline_filter1d,
+)
 from chunkmed.ndimage.uniform import (
     uniform_filter,
     uniform_filter1d,
@@ -116,6 +132,7 @@ from chunkmed.ndimage.vectorized import (
 )
 
 __all__ = [
+    "affine_transform",
     "binary_closing",
     "binary_dilation",
     "binary_erosion",
@@ -144,6 +161,7 @@ __all__ = [
     "generic_filter1d",
     "generic_gradient_magnitude",
     "generic_laplace",
+    "geometric_transform",
     "grey_closing",
     "grey_dilation",
     "grey_erosion",
@@ -153,6 +171,7 @@ __all__ = [
     "label",
     "labeled_comprehension",
     "laplace",
+    "map_coordinates",
     "maximum",
     "maximum_filter",
     "maximum_filter1d",
@@ -169,7 +188,11 @@ __all__ = [
     "percentile_filter",
     "prewitt",
     "rank_filter",
+    "rotate",
+    "shift",
     "sobel",
+    "spline_filter",
+    "spline_filter1d",
     "standard_deviation",
     "sum",
     "sum_labels",
@@ -180,4 +203,5 @@ __all__ = [
     "vectorized_filter",
     "watershed_ift",
     "white_tophat",
+    "zoom",
 ]

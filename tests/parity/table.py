@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity import fill, fourier, generic, grey, linear, morphology, numbers, objects, ranks
+from parity import fill, fourier, generic, grey, interpolation, linear, morphology, numbers, objects, ranks
 from parity.row import Row
 
 __all__ = ["ROWS"]
@@ -13,6 +13,7 @@ ROWS: tuple[Row, ...] = (
     *fourier.ROWS,
     *generic.ROWS,
     *grey.ROWS,
+    *interpolation.ROWS,
     *linear.ROWS,
     *morphology.ROWS,
     *numbers.ROWS,
