@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from chunkmed.kernels import Array
+from chunkmed.kernels import Array, short
 from chunkmed.kernels.steps import Step
 from chunkmed.kernels.taps import convert, sum_taps
 
@@ -91,9 +91,14 @@ def _along(
     lead, tail = max(0, each.lead - start), max(0, stop + each.trail - n)
     outer, inner = int(np.prod(block.shape[: each.axis])), int(np.prod(block.shape[each.axis + 1 :]))
     shape = (*block.shape[: each.axis], stop - start, *block.shape[each.axis + 1 :])
-    out = block if reuse and shape == block.shape else np.empty(shape, dtype)
+    quick = short.takes(each, block.dtype, dtype, inner, cval)
+    # Short windows are not copied to a buffer before they are written.
+    out = block if reuse and not quick and shape == block.shape else np.empty(shape, dtype)
     source = np.ascontiguousarray(block).reshape(outer, n * inner)
     target = out.reshape(outer, (stop - start) * inner)
+    if quick:
+        short.run(source, target, inner, index, each, cval)
+        return out
     width = inner if len(index) * inner <= _BUFFER else max(_NARROWEST, _BUFFER // len(index) // 64 * 64)
     ends = (min(lead, len(index)), max(len(index) - tail, min(lead, len(index))))
     weights = np.asarray(each.weights, np.float64)
