@@ -44,8 +44,10 @@ def filtered(
     wished = min(max(_WORKSPACE // program.rows, _SHORTEST), _LONGEST) // item
     count = -(-out.shape[2] // wished)
     length = -(-out.shape[2] // count)
+    # Short rows of several planes lie side by side: what is read across their ends is not taken.
+    batch = max(1, min(out.shape[0], wished // (length + program.columns)))
     # An odd number of cache lines: rows below each other do not meet in the same place of the cache.
-    lines = (length + program.columns) * item // _LINE + 1
+    lines = batch * (length + program.columns) * item // _LINE + 1
     pitch = (lines | 1) * _LINE // item
     operations = program.operations.astype(np.uint64)
     for column in range(1, 5):
@@ -56,7 +58,8 @@ def filtered(
         operations[..., column] = np.where((kinds == LOAD) & reads, taken, at)
     work = _aligned(program.rows * pitch, out.dtype)
     inside = _longest_run(columns)
-    _run(operations, work, length, program.lead, source, planes, rows, columns, inside, cval, out)
+    sizes = batch, length, program.columns, program.lead
+    _run(operations, work, sizes, source, planes, rows, columns, inside, cval, out)
 
 
 def _aligned(size: int, dtype: np.dtype[Any]) -> Array:
@@ -77,26 +80,31 @@ def _longest_run(columns: Array) -> tuple[int, int]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _run(operations, work, length, lead, source, planes, rows, columns, inside, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
-    for o in range(out.shape[0]):
+def _run(operations, work, sizes, source, planes, rows, columns, inside, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
+    batch, length, more, lead = sizes
+    for o in range(0, out.shape[0], batch):
+        below = planes[o : o + batch]
         for left in range(0, out.shape[2], length):
             n = min(length, out.shape[2] - left)
             for s in range(out.shape[1] + lead):
                 table = operations[s % operations.shape[0]]
-                _make(table, work, n, left, s - lead, source, planes[o], rows, columns, inside, cval)
+                _make(table, work, n, n + more, left, s - lead, source, below, rows, columns, inside, cval)
                 if s >= lead:
                     at = np.int64(table[table.shape[0] - 1][1])
-                    _copy(out[o][s - lead][left : left + n], work[at : at + n])
+                    for k in range(below.shape[0]):
+                        start = at + k * (n + more)
+                        _copy(out[o + k][s - lead][left : left + n], work[start : start + n])
 
 
 @numba.njit(nogil=True, cache=True)
-def _make(table, work, n, left, y, source, planes, rows, columns, inside, cval):  # type: ignore[no-untyped-def] # pragma: no cover
+def _make(table, work, n, step, left, y, source, planes, rows, columns, inside, cval):  # type: ignore[no-untyped-def] # pragma: no cover
+    span = np.uint64((planes.shape[0] - 1) * step + n)
     for i in range(table.shape[0] - 1):
         operation = table[i]
         lead = y + np.int64(operation[6])
         if lead < 0:
             continue
-        kind, width = operation[0], np.uint64(n) + operation[5]
+        kind, width = operation[0], span + operation[5]
         a, b, low, high = operation[1], operation[2], operation[3], operation[4]
         if kind == BOTH:
             _both(work, low, high, a, b, width)
@@ -105,12 +113,15 @@ def _make(table, work, n, left, y, source, planes, rows, columns, inside, cval):
         elif kind == HIGH:
             _high(work, high, a, b, width)
         else:
-            row = work[low : low + width]
-            plane, at = planes[a], rows[lead]
-            if plane < 0 or at < 0:
-                row[:] = cval
-            else:
-                _load(row, source[plane][at], columns[left : left + len(row)], inside, left, cval)
+            seen = columns[left : left + n + np.int64(operation[5])]
+            for k in range(planes.shape[0]):
+                start = np.int64(low) + k * step
+                row = work[start : start + len(seen)]
+                plane, at = planes[k][a], rows[lead]
+                if plane < 0 or at < 0:
+                    row[:] = cval
+                else:
+                    _load(row, source[plane][at], seen, inside, left, cval)
 
 
 @numba.njit(nogil=True, cache=True)
