@@ -12,9 +12,10 @@ from chunkmed.kernels.programs import BOTH, COLUMNS, HIGH, LOAD, LOW, Program
 
 __all__ = ["filtered"]
 
-#: Bytes of a workspace, a part of the processor's second cache; bytes of a row in it, at least and at most.
-_WORKSPACE = 96 << 10
-_SHORTEST, _LONGEST = 512, 2048
+#: Bytes of a workspace, a part of the processor's second cache; bytes of a row in it, at least and at most:
+#: what an operation takes beside its loop counts more than the cache that its rows come from.
+_WORKSPACE = 256 << 10
+_SHORTEST, _LONGEST = 2048, 4096
 #: What rows begin at a multiple of.
 _LINE = 64
 
@@ -43,19 +44,30 @@ def filtered(
     wished = min(max(_WORKSPACE // program.rows, _SHORTEST), _LONGEST) // item
     count = -(-out.shape[2] // wished)
     length = -(-out.shape[2] // count)
+    # Short rows of several planes lie side by side: what is read across their ends is not taken.
+    batch = max(1, min(out.shape[0], wished // (length + program.columns)))
     # An odd number of cache lines: rows below each other do not meet in the same place of the cache.
-    lines = (length + program.columns) * item // _LINE + 1
+    lines = batch * (length + program.columns) * item // _LINE + 1
     pitch = (lines | 1) * _LINE // item
-    operations = program.operations.copy()
+    operations = program.operations.astype(np.uint64)
     for column in range(1, 5):
         reads = column < 3
         kinds = operations[..., 0]
         taken = operations[..., column]
         at = taken // COLUMNS * pitch + taken % COLUMNS if reads else taken * pitch
         operations[..., column] = np.where((kinds == LOAD) & reads, taken, at)
-    work = np.zeros(program.rows * pitch, out.dtype)
+    work = _aligned(program.rows * pitch, out.dtype)
     inside = _longest_run(columns)
-    _run(operations, work, length, program.lead, source, planes, rows, columns, inside, cval, out)
+    sizes = batch, length, program.columns, program.lead
+    _run(operations, work, sizes, source, planes, rows, columns, inside, cval, out)
+
+
+def _aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return memory that begins with a cache line."""
+    more = _LINE // dtype.itemsize
+    memory = np.zeros(size + more, dtype)
+    first = -memory.ctypes.data % _LINE // dtype.itemsize
+    return memory[first : first + size]
 
 
 def _longest_run(columns: Array) -> tuple[int, int]:
@@ -68,41 +80,48 @@ def _longest_run(columns: Array) -> tuple[int, int]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _run(operations, work, length, lead, source, planes, rows, columns, inside, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
-    for o in range(out.shape[0]):
+def _run(operations, work, sizes, source, planes, rows, columns, inside, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
+    batch, length, more, lead = sizes
+    for o in range(0, out.shape[0], batch):
+        below = planes[o : o + batch]
         for left in range(0, out.shape[2], length):
             n = min(length, out.shape[2] - left)
             for s in range(out.shape[1] + lead):
                 table = operations[s % operations.shape[0]]
-                _make(table, work, n, left, s - lead, source, planes[o], rows, columns, inside, cval)
+                _make(table, work, n, n + more, left, s - lead, source, below, rows, columns, inside, cval)
                 if s >= lead:
-                    at = table[table.shape[0] - 1][1]
-                    _copy(out[o][s - lead][left : left + n], work[at : at + n])
+                    at = np.int64(table[table.shape[0] - 1][1])
+                    for k in range(below.shape[0]):
+                        start = at + k * (n + more)
+                        _copy(out[o + k][s - lead][left : left + n], work[start : start + n])
 
 
 @numba.njit(nogil=True, cache=True)
-def _make(table, work, n, left, y, source, planes, rows, columns, inside, cval):  # type: ignore[no-untyped-def] # pragma: no cover
+def _make(table, work, n, step, left, y, source, planes, rows, columns, inside, cval):  # type: ignore[no-untyped-def] # pragma: no cover
+    span = np.uint64((planes.shape[0] - 1) * step + n)
     for i in range(table.shape[0] - 1):
         operation = table[i]
-        width = n + operation[5]
-        a, b, low, high = operation[1], operation[2], operation[3], operation[4]
-        if y + operation[6] < 0:
+        lead = y + np.int64(operation[6])
+        if lead < 0:
             continue
-        if operation[0] == BOTH:
-            _both(
-                work[low : low + width], work[high : high + width], work[a : a + width], work[b : b + width]
-            )
-        elif operation[0] == LOW:
-            _low(work[low : low + width], work[a : a + width], work[b : b + width])
-        elif operation[0] == HIGH:
-            _high(work[high : high + width], work[a : a + width], work[b : b + width])
+        kind, width = operation[0], span + operation[5]
+        a, b, low, high = operation[1], operation[2], operation[3], operation[4]
+        if kind == BOTH:
+            _both(work, low, high, a, b, width)
+        elif kind == LOW:
+            _low(work, low, a, b, width)
+        elif kind == HIGH:
+            _high(work, high, a, b, width)
         else:
-            row = work[low : low + width]
-            plane, at = planes[a], rows[y + operation[6]]
-            if plane < 0 or at < 0:
-                row[:] = cval
-            else:
-                _load(row, source[plane][at], columns[left : left + width], inside, left, cval)
+            seen = columns[left : left + n + np.int64(operation[5])]
+            for k in range(planes.shape[0]):
+                start = np.int64(low) + k * step
+                row = work[start : start + len(seen)]
+                plane, at = planes[k][a], rows[lead]
+                if plane < 0 or at < 0:
+                    row[:] = cval
+                else:
+                    _load(row, source[plane][at], seen, inside, left, cval)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -124,26 +143,28 @@ def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
         out[x] = values[x]
 
 
-# Of NaN nothing is promised here: who calls looks for it before.
+# Of NaN nothing is promised here: who calls looks for it before. Places are unsigned, for then numba does
+# not ask whether they count from the end, and rows are no views of their own: to make a view takes longer
+# than to compare it.
 
 
 @numba.njit(nogil=True, cache=True, inline="never")
-def _both(low, high, a, b):  # type: ignore[no-untyped-def] # pragma: no cover
-    for x in range(low.shape[0]):
-        p, q = a[x], b[x]
-        low[x] = p if p < q else q
-        high[x] = q if p < q else p
+def _both(work, low, high, a, b, n):  # type: ignore[no-untyped-def] # pragma: no cover
+    for x in range(n):
+        p, q = work[a + x], work[b + x]
+        work[low + x] = p if p < q else q
+        work[high + x] = q if p < q else p
 
 
 @numba.njit(nogil=True, cache=True, inline="never")
-def _low(out, a, b):  # type: ignore[no-untyped-def] # pragma: no cover
-    for x in range(out.shape[0]):
-        p, q = a[x], b[x]
-        out[x] = p if p < q else q
+def _low(work, out, a, b, n):  # type: ignore[no-untyped-def] # pragma: no cover
+    for x in range(n):
+        p, q = work[a + x], work[b + x]
+        work[out + x] = p if p < q else q
 
 
 @numba.njit(nogil=True, cache=True, inline="never")
-def _high(out, a, b):  # type: ignore[no-untyped-def] # pragma: no cover
-    for x in range(out.shape[0]):
-        p, q = a[x], b[x]
-        out[x] = q if p < q else p
+def _high(work, out, a, b, n):  # type: ignore[no-untyped-def] # pragma: no cover
+    for x in range(n):
+        p, q = work[a + x], work[b + x]
+        work[out + x] = q if p < q else p

@@ -11,10 +11,10 @@ import numpy as np
 from chunkmed.kernels import Array
 from chunkmed.kernels.outside import CONSTANT, standing_for
 
-__all__ = ["Window", "is_value_of", "selected"]
+__all__ = ["LARGEST_RANKED", "Window", "compared_bytes", "is_value_of", "selected"]
 
 #: Larger windows need programs that take too long to make: these are left to scipy.
-_LARGEST_RANKED = 1000
+LARGEST_RANKED = 1000
 _MOST_ROWS = 1000
 _LONGEST = 300
 _SIGN = np.uint16(0x8000)
@@ -110,7 +110,7 @@ def _embedded(window: Window, ndim: int) -> Array:
 def _is_worth_it(footprint: Array, rank: int) -> bool:
     count = int(np.count_nonzero(footprint))
     if rank not in (0, count - 1):
-        return count <= _LARGEST_RANKED
+        return count <= LARGEST_RANKED
     if footprint.all():
         return math.prod(footprint.shape[:-2]) <= _LONGEST and footprint.shape[-2] <= _LONGEST
     return int(np.count_nonzero(footprint.any(axis=-1))) <= _MOST_ROWS
@@ -159,6 +159,11 @@ def _comparable(array: Array) -> Array:
     if array.dtype.char in "Bhfd":
         return plain
     return plain.astype(np.int16 if array.dtype == np.int8 else np.float64)
+
+
+def compared_bytes(dtype: np.dtype[np.generic]) -> int:
+    """Return the bytes of the dtype that values of a dtype are compared as."""
+    return {"b": 1, "B": 1, "?": 1, "h": 2, "H": 2, "f": 4}.get(dtype.char, 8) + (dtype.char == "b")
 
 
 def _restored(array: Array, dtype: np.dtype[np.generic]) -> Array:

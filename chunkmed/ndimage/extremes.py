@@ -11,7 +11,7 @@ from chunkmed.errors import refusal
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Node
 from chunkmed.kernels import ranks as kernels
-from chunkmed.kernels.windows import Window
+from chunkmed.kernels.windows import Window, compared_bytes
 from chunkmed.ndimage.arguments import output_dtype, refuse_text
 from chunkmed.ndimage.windows import (
     box_window,
@@ -217,10 +217,14 @@ def extreme_window(
 
 def extreme_node(node: Node, window: Window, highest: bool, dtype: Any) -> Node:
     """Return the node of the lowest or highest values in windows."""
-    if window.footprint is None:
-        comparisons = sum(2 * (n - 1).bit_length() for n in window.shape)
-    else:
-        comparisons = int(np.count_nonzero(window.footprint.any(axis=-1)))
-    cost = (_FIXED_NS + _COMPARISON_NS * comparisons) * node.dtype.itemsize
+    cost = (_FIXED_NS + _COMPARISON_NS * _comparisons(window, len(node.shape))) * compared_bytes(node.dtype)
     call = Call(kernels.extreme, {"window": window, "highest": highest})
     return stencil(node, call, window, dtype, cost)
+
+
+def _comparisons(window: Window, ndim: int) -> int:
+    """Return how many values are compared for a voxel: the last two axes by halves, all others in turn."""
+    if window.footprint is not None:
+        return int(np.count_nonzero(window.footprint.any(axis=-1)))
+    pairs = zip(window.axes, window.shape, strict=True)
+    return sum(2 * (n - 1).bit_length() if axis >= ndim - 2 else n - 1 for axis, n in pairs)

@@ -11,17 +11,19 @@ import numpy as np
 import scipy.ndimage
 
 from chunkmed.errors import refusal
+from chunkmed.graph.costs import KERNEL_NS
 from chunkmed.graph.lift import is_lazy, lift
 from chunkmed.graph.nodes import Call
 from chunkmed.kernels import ranks as kernels
+from chunkmed.kernels.windows import LARGEST_RANKED, compared_bytes
 from chunkmed.ndimage.arguments import output_dtype, refuse_text
 from chunkmed.ndimage.stencils import window_of
 from chunkmed.ndimage.windows import check_values, footprint_window, origins_of, stencil, warn_of_size
 
 __all__ = ["median_filter", "percentile_filter", "rank_filter"]
 
-#: Of a voxel: what is always to do, and each comparison of a network that selects a rank.
-_FIXED_NS, _SELECTION_NS = 0.6, 0.016
+#: Of a voxel: what is always to do, and each comparison, a byte, of a network that selects a rank.
+_FIXED_NS, _SELECTION_NS = 0.8, 0.004
 
 
 def rank_filter(
@@ -177,9 +179,11 @@ def _ranked(
         raise refusal(RuntimeError, "rank not within filter footprint size", kind="bad-rank")
     call = Call(kernels.ranked, {"window": window, "rank": rank})
     dtype = output_dtype(output, image.node.dtype)
-    return image.lower(stencil(image.node, call, window, dtype, _cost_ns(window.count, dtype.itemsize)))
+    return image.lower(stencil(image.node, call, window, dtype, _cost_ns(window.count, image.node.dtype)))
 
 
-def _cost_ns(count: int, itemsize: int) -> float:
+def _cost_ns(count: int, dtype: np.dtype[Any]) -> float:
     """Return the time of a voxel: sorted lists are merged, each as often as there are powers of two."""
-    return _FIXED_NS + _SELECTION_NS * itemsize / 2 * count * math.log2(max(2, count)) ** 2
+    if count > LARGEST_RANKED:
+        return KERNEL_NS["rank"] * count
+    return _FIXED_NS + _SELECTION_NS * compared_bytes(dtype) * count * math.log2(max(2, count)) ** 2

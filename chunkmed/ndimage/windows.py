@@ -92,15 +92,24 @@ def check_values(image: Lifted) -> None:
         raise refusal(RuntimeError, f"array type {dtype} not supported", kind="bad-dtype")
 
 
+#: Bytes per byte of a block beside it and the result: what is compared as another dtype is there twice. Of
+#: floats that hold NaN there are masks, or a result of scipy for all of the block.
+_COPIES = {"bool": 0.1, "uint8": 0.1, "int16": 0.1, "int8": 4.0, "int32": 4.0, "uint32": 4.0}
+_FLOATS, _OTHERS = 1.0, 2.0
+
+
 def stencil(node: Node, call: Call, window: Window, dtype: Any, cost_ns: float) -> Stencil:
     """Return the node of an image after a kernel that keeps what it is asked for."""
+    workspace = _COPIES.get(node.dtype.name, _FLOATS if node.dtype.kind == "f" else _OTHERS)
+    if np.dtype(dtype) != node.dtype:
+        workspace = max(workspace, _FLOATS)
     depth = [0] * len(node.shape)
     for axis, size, origin in zip(window.axes, window.shape, window.origins, strict=True):
         before = size // 2 + origin
         depth[axis] = max(before, size - 1 - before)
     wrap = wrapped_axes(window.modes, window.axes)
     call = Call(call.function, {**call.settings, "output": np.dtype(dtype)})
-    return Stencil(call, [node], depth, dtype, wrap=wrap, crops=True, cost_ns=cost_ns)
+    return Stencil(call, [node], depth, dtype, wrap=wrap, workspace=workspace, crops=True, cost_ns=cost_ns)
 
 
 def _check_origins(origins: Sequence[int], sizes: Sequence[int]) -> None:

@@ -53,6 +53,13 @@ def test_rows_longer_than_a_workspace_are_cut():
     np.testing.assert_array_equal(found, scipy.ndimage.rank_filter(array, 4, (1, 3, 5)))
 
 
+def test_short_rows_of_many_planes_lie_side_by_side():
+    array = np.random.default_rng(2).integers(-900, 900, (301, 5, 7)).astype(np.int16)
+    for rank in (0, 13):
+        found = selected(array, window((3, 3, 3), mode="wrap"), rank, everything(array))
+        np.testing.assert_array_equal(found, scipy.ndimage.rank_filter(array, rank, 3, mode="wrap"))
+
+
 def test_what_is_shared_is_made_once():
     plain = program_of(np.ones((3, 3, 3), bool).tobytes(), (3, 3, 3), 13).operations
     # 3 loads; 3 + 3 pairs sort and 12 merge columns: fewer than 70 in all, where 27 values alone take 150.
