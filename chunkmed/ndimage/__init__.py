@@ -7,6 +7,11 @@ scipy as they are.
 
 from scipy.ndimage import generate_binary_structure, iterate_structure
 
+from chunkmed.ndimage.distances import (
+    distance_transform_bf,
+    distance_transform_cdt,
+    distance_transform_edt,
+)
 from chunkmed.ndimage.labels import label
 from chunkmed.ndimage.linear import gaussian_filter
 from chunkmed.ndimage.measurements import (
@@ -32,6 +37,9 @@ __all__ = [
     "binary_erosion",
     "binary_opening",
     "center_of_mass",
+    "distance_transform_bf",
+    "distance_transform_cdt",
+    "distance_transform_edt",
     "extrema",
     "find_objects",
     "gaussian_filter",
