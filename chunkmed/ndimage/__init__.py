@@ -26,6 +26,11 @@ from chunkmed.ndimage.derivatives import (
     prewitt,
     sobel,
 )
+from chunkmed.ndimage.distances import (
+    distance_transform_bf,
+    distance_transform_cdt,
+    distance_transform_edt,
+)
 from chunkmed.ndimage.extremes import (
     maximum_filter,
     maximum_filter1d,
@@ -146,6 +151,9 @@ __all__ = [
     "convolve1d",
     "correlate",
     "correlate1d",
+    "distance_transform_bf",
+    "distance_transform_cdt",
+    "distance_transform_edt",
     "extrema",
     "find_objects",
     "fourier_ellipsoid",

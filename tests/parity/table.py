@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from parity import fill, fourier, generic, grey, interpolation, linear, morphology, numbers, objects, ranks
+from parity import (
+    distances,
+    fill,
+    fourier,
+    generic,
+    grey,
+    interpolation,
+    linear,
+    morphology,
+    numbers,
+    objects,
+    ranks,
+)
 from parity.row import Row
 
 __all__ = ["ROWS"]
 
 #: All rows; dtypes are those of the first argument.
 ROWS: tuple[Row, ...] = (
+    *distances.ROWS,
     *fill.ROWS,
     *fourier.ROWS,
     *generic.ROWS,
