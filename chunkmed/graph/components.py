@@ -111,7 +111,8 @@ class _LabelBlock:
     rim: Rim | None
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> _Part:
-        mask = np.ascontiguousarray(arrays[0] != 0)
+        # Of one dtype: a comparison of bool with a Python number goes through int64.
+        mask = np.ascontiguousarray(arrays[0] != arrays[0].dtype.type(0))
         labels, firsts = block_labels(mask, self.structure)
         self.writer.write(box, labels)
         more = {}
