@@ -30,8 +30,8 @@ __all__ = ["Components", "Rim", "at_rim", "find_components", "rim_of"]
 #: How deep the outermost voxels of an image reach that count as marked: (low, high) side of each axis.
 Rim = tuple[tuple[int, int], ...]
 
-#: Mask (1) and local labels (4).
-_BYTES_PER_VOXEL = 5
+#: Mask (1), local labels (4) and the runs of a noisy mask (4).
+_BYTES_PER_VOXEL = 9
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _joined_runs(flat, words, shape, steps):  # type: ignore[no-untyped-def] # p
     n = 0
     for row in range(count):
         if n + width >= room:
-            room *= 2
+            room += room // 2
             edges, parents = _longer(edges, 2 * room), _longer(parents, room)
         n = _edges(flat, words, row * width, (row + 1) * width, edges, 2 * n) // 2
         rows[row + 1] = n
@@ -156,22 +156,22 @@ def _root(parents, i):  # type: ignore[no-untyped-def] # pragma: no cover - comp
 
 @numba.njit(nogil=True, cache=True)
 def _write(edges, rows, parents, labels):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    numbers = np.empty(len(parents), np.int32)
     count = 0
     for i in range(len(parents)):
-        # A parent comes before: it has its number.
+        # A parent comes before: its number stands in its place already.
         if parents[i] == i:
             count += 1
-            numbers[i] = count
+            parents[i] = count
         else:
-            numbers[i] = numbers[parents[i]]
+            parents[i] = parents[parents[i]]
     firsts = np.empty(count, np.int64)
     seen = 0
     for row in range(len(rows) - 1):
         for i in range(rows[row], rows[row + 1]):
-            number = numbers[i]
+            number = parents[i]
             if number > seen:
                 firsts[seen] = row * labels.shape[1] + edges[2 * i]
                 seen = number
-            labels[row, edges[2 * i] : edges[2 * i + 1]] = number
+            for x in range(edges[2 * i], edges[2 * i + 1]):
+                labels[row, x] = number
     return firsts
