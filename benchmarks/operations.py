@@ -41,6 +41,8 @@ _ALL = (
     # The dtype is scipy's default: that of the input.
     Operation("gaussian", (_GAUSSIAN,), "int16"),
     Operation("closing5", (Step("above", {"low": 400}), _CLOSING), "bool"),
+    Operation("label", (Step("above", {"low": 400}), Step("label")), "int32"),
+    Operation("fill", (Step("above", {"low": 400}), Step("fill_holes")), "bool"),
     Operation("chain", (_GAUSSIAN, Step("between", {"low": 400, "high": 700}), _CLOSING), "bool"),
 )
 OPERATIONS = {operation.name: operation for operation in _ALL}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import chunkmed as cm
 import chunkmed.ndimage as ndi
 from benchmarks.operations import ARITHMETIC, Steps, applied
@@ -13,8 +15,20 @@ __all__ = ["COMPARED", "FORMAT", "STEPS", "VARIANTS", "planned", "run"]
 
 FORMAT, VARIANTS, COMPARED = "chunkmed", ("",), True
 
+
+def label(image: Any) -> Any:
+    """Label every time point."""
+    return ndi.label(image)[0]
+
+
 #: A DataArray is filtered along z, y, x at every time point.
-STEPS: Steps = {**ARITHMETIC, "gaussian": ndi.gaussian_filter, "closing": ndi.binary_closing}
+STEPS: Steps = {
+    **ARITHMETIC,
+    "gaussian": ndi.gaussian_filter,
+    "closing": ndi.binary_closing,
+    "label": label,
+    "fill_holes": ndi.binary_fill_holes,
+}
 
 
 def planned(job: Job) -> Plans:

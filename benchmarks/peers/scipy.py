@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import scipy.ndimage
 import zarr
 
@@ -27,7 +28,23 @@ def closing(image: Any, iterations: int) -> Any:
     return scipy.ndimage.binary_closing(image, structure, iterations)
 
 
-STEPS: Steps = {**ARITHMETIC, "gaussian": gaussian, "closing": closing}
+def label(image: Any) -> Any:
+    """Label every time point."""
+    return np.stack([scipy.ndimage.label(frame)[0] for frame in image])
+
+
+def fill_holes(image: Any) -> Any:
+    """Fill the holes of every time point."""
+    return np.stack([scipy.ndimage.binary_fill_holes(frame) for frame in image])
+
+
+STEPS: Steps = {
+    **ARITHMETIC,
+    "gaussian": gaussian,
+    "closing": closing,
+    "label": label,
+    "fill_holes": fill_holes,
+}
 
 
 def run(job: Job) -> Facts:
