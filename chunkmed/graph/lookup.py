@@ -65,8 +65,17 @@ class Lookup(Node):
             common = intersect(part, box)
             if common is not None:
                 cut = within(common, box)
-                look_up(local[cut], self.table, int(self.offsets[index]), out[cut])
+                look_up(local[cut], self._own(index), out[cut])
         return out
+
+    def _own(self, index: tuple[int, ...]) -> Array:
+        """Return a block's part of the table, small enough for the processor's cache; 0 for background."""
+        place, first = int(np.ravel_multi_index(index, self.offsets.shape)), int(self.offsets[index])
+        last = self.offsets.size - 1
+        end = int(self.offsets.flat[place + 1]) if place < last else len(self.table) - 1
+        own = self.table[first : end + 1].copy()
+        own[0] = 0
+        return own
 
     @property
     def label(self) -> str:

@@ -75,11 +75,11 @@ def test_pairs_across_a_seam():
 def test_tables_of_views(dtype):
     rng = np.random.default_rng(2)
     local = rng.integers(0, 5, (3, 4, 6, 7)).astype(np.int32)
-    table = rng.integers(0, 100, 20).astype(dtype)
-    wanted = np.where(local > 0, table[local + 9], table.dtype.type(0))
+    table = rng.integers(0, 100, 5).astype(dtype)
+    wanted = table[local]
     for cut in (np.s_[:], np.s_[1:, :, 2:5, 3:], np.s_[:, 1, 2, :], np.s_[0, 0, 0, ::2]):
         out = np.zeros(local.shape, dtype)
-        look_up(local[cut], table, 9, out[cut])
+        look_up(local[cut], table, out[cut])
         np.testing.assert_array_equal(out[cut], wanted[cut])
 
 
