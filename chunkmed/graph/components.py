@@ -30,8 +30,8 @@ __all__ = ["Components", "Rim", "at_rim", "find_components", "rim_of"]
 #: How deep the outermost voxels of an image reach that count as marked: (low, high) side of each axis.
 Rim = tuple[tuple[int, int], ...]
 
-#: Mask (1) and local labels (4).
-_BYTES_PER_VOXEL = 5
+#: Mask (1), local labels (4) and the runs of a noisy mask (4).
+_BYTES_PER_VOXEL = 9
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ class _LabelBlock:
     rim: Rim | None
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> _Part:
-        mask = np.ascontiguousarray(arrays[0] != 0)
+        # Of one dtype: a comparison of bool with a Python number goes through int64.
+        mask = np.ascontiguousarray(arrays[0] != arrays[0].dtype.type(0))
         labels, firsts = block_labels(mask, self.structure)
         self.writer.write(box, labels)
         more = {}
