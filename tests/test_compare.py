@@ -66,7 +66,9 @@ def test_two_balls_around_one_centre(inner, outer):
     for name in found.data_vars:
         # Centres of voxels lie up to a voxel inside of the ball.
         assert float(found[name].squeeze()) == pytest.approx(outer - inner, abs=1.0)
-    assert float(compare.dice(*balls).squeeze()) == pytest.approx(2 * inner**3 / (inner**3 + outer**3), rel=0.02)
+    assert float(compare.dice(*balls).squeeze()) == pytest.approx(
+        2 * inner**3 / (inner**3 + outer**3), rel=0.02
+    )
 
 
 def brute_force(first, second, positions):
