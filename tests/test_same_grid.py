@@ -31,6 +31,7 @@ FUNCTIONS = {
     "measure_objects": lambda a, b: measures.measure_objects(b, a, ["mean"]),
     "measure": lambda a, b: cm.measure(b, a, ["mean"]),
     "threshold": lambda a, b: masks.threshold(a, above=3, where=b),
+    "hysteresis": lambda a, b: masks.hysteresis(a, 3, 6, where=b > 0),
     "histogram": lambda a, b: intensity.histogram(a, where=b > 0),
     "otsu": lambda a, b: intensity.otsu(a, where=b > 0),
     "ndi.mean": lambda a, b: ndi.mean(a, b, index=1),
@@ -41,6 +42,7 @@ FUNCTIONS = {
     "ndi.binary_erosion": lambda a, b: ndi.binary_erosion(a > 3, mask=b > 0),
     "ndi.binary_dilation": lambda a, b: ndi.binary_dilation(a > 3, mask=b > 0),
     "ndi.binary_opening": lambda a, b: ndi.binary_opening(a > 3, mask=b > 0),
+    "ndi.binary_propagation": lambda a, b: ndi.binary_propagation(a > 3, mask=b > 0),
     "ndi.binary_closing": lambda a, b: ndi.binary_closing(a > 3, mask=b > 0),
 }
 

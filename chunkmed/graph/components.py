@@ -25,13 +25,13 @@ from chunkmed.kernels.components import block_labels, block_slabs, label_sizes, 
 from chunkmed.provenance import content_hash
 from chunkmed.store import ArrayWriter
 
-__all__ = ["Components", "Rim", "find_components", "rim_of"]
+__all__ = ["Components", "Rim", "at_rim", "find_components", "rim_of"]
 
 #: How deep the outermost voxels of an image reach that count as marked: (low, high) side of each axis.
 Rim = tuple[tuple[int, int], ...]
 
-#: Mask (1) and local labels (4).
-_BYTES_PER_VOXEL = 5
+#: Mask (1), local labels (4) and the runs of a noisy mask (4).
+_BYTES_PER_VOXEL = 9
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Components:
         """Return the index of each local label along an axis along which nothing connects."""
         if axis is None:
             return np.zeros(len(self.firsts), np.int64)
-        return np.unravel_index(self.firsts, self.shape)[axis]
+        return np.asarray(np.unravel_index(self.firsts, self.shape)[axis])
 
     def look_up(self, values: Array, what: str) -> Lookup:
         """Return an image of one value per local label; background is 0.
@@ -82,8 +82,10 @@ class Components:
         return Lookup(self.local, self.chunks, self.offsets, table, self.scratch, token)
 
 
-def rim_of(offsets: Array) -> Rim:
+def rim_of(offsets: Array, counts: bool = True) -> Rim:
     """Return which voxels have a neighbour outside of the image, for neighbours at ``offsets`` (n, ndim)."""
+    if not counts:
+        return tuple((0, 0) for _ in range(offsets.shape[1]))
     low, high = offsets.min(axis=0, initial=0), offsets.max(axis=0, initial=0)
     return tuple((-int(a), int(b)) for a, b in zip(low, high, strict=True))
 
@@ -109,7 +111,8 @@ class _LabelBlock:
     rim: Rim | None
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> _Part:
-        mask = np.ascontiguousarray(arrays[0] != 0)
+        # Of one dtype: a comparison of bool with a Python number goes through int64.
+        mask = np.ascontiguousarray(arrays[0] != arrays[0].dtype.type(0))
         labels, firsts = block_labels(mask, self.structure)
         self.writer.write(box, labels)
         more = {}
@@ -124,14 +127,14 @@ class _LabelBlock:
 
     def _marked(self, box: Box, labels: Array, count: int, marks: Array | None) -> Array:
         out = np.zeros(count + 1, bool)
-        for part in _at_rim(box, self.shape, self.rim or ()):
+        for part in at_rim(box, self.shape, self.rim or ()):
             out[labels[part]] = True
         if marks is not None:
             marked_labels(labels, np.broadcast_to(marks, sides(box)) != 0, out)
         return out[1:]
 
 
-def _at_rim(box: Box, shape: Sequence[int], rim: Rim) -> list[tuple[slice, ...]]:
+def at_rim(box: Box, shape: Sequence[int], rim: Rim) -> list[tuple[slice, ...]]:
     """Return the parts of a block that lie at the rim of the image."""
     parts = []
     for axis, ((start, stop), n, (low, high)) in enumerate(zip(box, shape, rim, strict=True)):

@@ -24,13 +24,17 @@ from chunkmed.ndimage.measurements import (
     variance,
 )
 from chunkmed.ndimage.morphology import binary_closing, binary_dilation, binary_erosion, binary_opening
+from chunkmed.ndimage.propagation import binary_fill_holes, binary_propagation
 from chunkmed.ndimage.ranks import median_filter
+from chunkmed.ndimage.refused import watershed_ift
 
 __all__ = [
     "binary_closing",
     "binary_dilation",
     "binary_erosion",
+    "binary_fill_holes",
     "binary_opening",
+    "binary_propagation",
     "center_of_mass",
     "extrema",
     "find_objects",
@@ -48,4 +52,5 @@ __all__ = [
     "sum",
     "sum_labels",
     "variance",
+    "watershed_ift",
 ]

@@ -17,6 +17,8 @@ from chunkmed.recipe.operations import operation
 
 __all__ = ["Pipeline"]
 
+#: Operations that leave out padding.
+_BY_LEVEL = ("threshold", "hysteresis")
 #: What stands for a measure where the image has no millimetres, several slices or one.
 _WITHOUT_MM = {"volume": ("volume_vox", "area_px"), "area": ("area_px", "area_px")}
 
@@ -72,7 +74,7 @@ class Pipeline:
         for key in found.images:
             if key in settings:
                 settings[key] = self[str(settings[key])]
-        if step.do == "threshold":
+        if step.do in _BY_LEVEL:
             settings["padding"] = "exclude" if self.recipe.exclude_padding else "include"
         with xr.set_options(arithmetic_join="exact"):
             try:
@@ -80,7 +82,7 @@ class Pipeline:
             except ChunkmedError as error:
                 error.where = error.where or f"recipe {self.recipe.name}, step {step.name!r}"
                 raise
-            return self._without_padding(out) if step.do == "threshold" else out
+            return self._without_padding(out) if step.do in _BY_LEVEL else out
 
     def _without_padding(self, mask: xr.DataArray) -> xr.DataArray:
         if not self.recipe.exclude_padding or padding_range(self.image.attrs) is None:
