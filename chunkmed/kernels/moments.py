@@ -365,68 +365,64 @@ def merge_moments(parts: list[Moments]) -> Moments:
 
     The result does not depend on the order of the parts but in the last bits of floats.
     """
-    every = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Moments)}
-    names, row = np.unique(every["label"], return_inverse=True)
-    n = len(names)
-    count = _added(every["count"], row, n)
-    total = _added(every["total"], row, n)
+    every = Moments(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Moments)))
+    # Stable, which is fast where the parts are sorted.
+    order = np.argsort(every.label, kind="stable")
+    label = every.label[order]
+    first = np.flatnonzero(np.concatenate([[True], label[1:] != label[:-1]])[: len(label)])
+    sizes = np.diff(np.append(first, len(label)))
+    several = sizes > 1
+    out = every.rows(order[first])
+    if np.any(several):
+        # Most labels lie in one block and stay as they are.
+        added = _merged(every.rows(order[np.repeat(several, sizes)]), sizes[several])
+        for name, column in vars(out).items():
+            column[several] = getattr(added, name)
+    return out
+
+
+def _merged(every: Moments, sizes: Array) -> Moments:
+    """Return a row for each of so many rows that follow one another."""
+    first, row = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(sizes)), sizes)
+    count, total, positions = (_added(c, first) for c in (every.count, every.total, every.positions))
     with np.errstate(invalid="ignore"):
-        mean = total / count
-        gap = every["total"] / every["count"] - mean[row]
-    low, low_at = _extreme(every["low"], every["low_at"], row, n, sign=1)
-    high, high_at = _extreme(every["high"], every["high_at"], row, n, sign=-1)
-    start, stop = every["start"].copy(), every["stop"].copy()
-    positions = _added(every["positions"], row, n)
+        gap = every.total / every.count - (total / count)[row]
+    low, low_at = _extreme(np.minimum, every.low, every.low_at, first, row)
+    high, high_at = _extreme(np.maximum, every.high, every.high_at, first, row)
     return Moments(
-        label=names,
+        label=every.label[first],
         count=count,
-        depth=_added(every["depth"], row, n),
-        height=_added(every["height"], row, n),
+        depth=_added(every.depth, first),
+        height=_added(every.height, first),
         total=total,
-        spread=_added(every["spread"] + every["count"] * gap**2, row, n),
+        spread=_added(every.spread + every.count * gap**2, first),
         low=low,
         high=high,
         low_at=low_at,
         high_at=high_at,
-        start=_bound(np.minimum, start, row, n),
-        stop=_bound(np.maximum, stop, row, n),
+        start=np.minimum.reduceat(every.start, first),
+        stop=np.maximum.reduceat(every.stop, first),
         positions=positions,
-        weighted=_added(every["weighted"], row, n),
-        weighted_height=_added(every["weighted_height"], row, n),
-        scatter=_added(every["scatter"] + _apart(every, positions / count[:, None], row), row, n),
+        weighted=_added(every.weighted, first),
+        weighted_height=_added(every.weighted_height, first),
+        scatter=_added(every.scatter + _apart(every, positions / count[:, None], row), first),
     )
 
 
-def _apart(every: dict[str, Array], means: Array, row: Array) -> Array:
+def _added(column: Array, first: Array) -> Array:
+    out: Array = np.add.reduceat(column, first)
+    return out
+
+
+def _apart(every: Moments, means: Array, row: Array) -> Array:
     """Return what the parts of a label add to its scatter because their centres differ."""
-    gaps = every["positions"] / every["count"][:, None] - means[row]
-    return np.stack([every["count"] * gaps[:, a] * gaps[:, b] for a, b in _PAIRS], axis=1)
+    gaps = every.positions / every.count[:, None] - means[row]
+    return np.stack([every.count * gaps[:, a] * gaps[:, b] for a, b in _PAIRS], axis=1)
 
 
-def _added(column: Array, row: Array, n: int) -> Array:
-    out = np.zeros((n, *column.shape[1:]), column.dtype)
-    np.add.at(out, row, column)
-    return out
-
-
-def _bound(function: np.ufunc, column: Array, row: Array, n: int) -> Array:
-    out = np.zeros((n, *column.shape[1:]), column.dtype)
-    # Any member is a fair start: reversed, so that the first of each label stays.
-    out[row[::-1]] = column[::-1]
-    function.at(out, row, column)
-    return out
-
-
-def _extreme(values: Array, at: Array, row: Array, n: int, *, sign: int) -> tuple[Array, Array]:
-    """Return the extreme of each label and where it is; of equals the lowest index."""
-    order = np.lexsort((at, _rising(values, sign), row))
-    first = np.searchsorted(row[order], np.arange(n))
-    chosen = order[first]
-    return values[chosen], at[chosen]
-
-
-def _rising(values: Array, sign: int) -> Array:
-    """Return keys whose lowest is the extreme: NaN before all."""
-    if values.dtype.kind in "iu":
-        return values if sign > 0 else ~values
-    return np.where(np.isnan(values), -np.inf, sign * values)
+def _extreme(function: np.ufunc, values: Array, at: Array, first: Array, row: Array) -> tuple[Array, Array]:
+    """Return the extreme of each label and where it is; of equals the lowest index. NaN is before all."""
+    found = function.reduceat(values, first)
+    wanted = found[row]
+    same = (values == wanted) | ((values != values) & (wanted != wanted))
+    return found, np.minimum.reduceat(np.where(same, at, np.iinfo(np.int64).max), first)
