@@ -195,9 +195,22 @@ def _gathered(
             where[filled : filled + len(own)] = own + frames[t][0]
             found[filled : filled + len(own)] = part
             filled += len(own)
-    order = np.lexsort((found, where))
-    starts = np.searchsorted(where[order], place)
-    return np.asarray(found[order[starts + rank]])
+    return _of_rank(slots, where, found, place, rank)
+
+
+def _of_rank(slots: _Slots, where: Array, found: Array, place: Array, rank: Array) -> Array:
+    """Return the keys of given ranks among those of each slot."""
+    if len(slots.owner).bit_length() + slots.below > 64:
+        order = np.lexsort((found, where))
+        starts = np.searchsorted(where[order], place)
+        return np.asarray(found[order[starts + rank]])
+    # Slot and what comes after the prefix in one number: far quicker to sort.
+    below = np.uint64(slots.below)
+    rest = (np.uint64(1) << below) - np.uint64(1)
+    both = (where.astype(np.uint64) << below) | (found & rest)
+    both.sort()
+    starts = np.searchsorted(both, place.astype(np.uint64) << below)
+    return (slots.prefix[place] << below) | (both[starts + rank] & rest)
 
 
 @dataclass(frozen=True)
