@@ -41,7 +41,7 @@ def by_standard(x, center, width, low, high):
     return np.where(x > center - 0.5 + (width - 1) / 2, high, out)
 
 
-@pytest.mark.parametrize("name", sorted(cm.intensity.WINDOWS))
+@pytest.mark.parametrize("name", ["lung", "bone", "brain"])
 def test_windows_by_name(name):
     center, width = cm.intensity.WINDOWS[name]
     found = cm.intensity.window(image_of(VALUES, modality="CT"), name)
