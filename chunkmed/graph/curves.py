@@ -81,7 +81,7 @@ class Steps(_Tables):
     def _mapped(self, values: Array, table: Array) -> Array:
         native = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
         bits = native.view(np.dtype(f"u{values.dtype.itemsize}"))
-        return np.asarray(table[bits.reshape(values.shape)])
+        return np.take(table, bits.reshape(values.shape))
 
 
 class Curves(_Tables):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chunkmed.graph.box import Box
+from chunkmed.graph.budget import base_bytes, current_budget
 from chunkmed.graph.groups import Groups
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
@@ -28,8 +29,12 @@ _ALL_ENTRIES = 1 << 22
 #: No pass counts fewer bits than these, whatever the number of groups.
 _FEWEST_DIGITS = 4
 _MOST_DIGITS = 16
-#: So many keys are gathered.
+#: So many keys are gathered, where memory holds them.
 _GATHERED = 1 << 21
+#: Bytes of a key that is gathered, and of an entry of a table, with what is made of them.
+_KEY_BYTES, _ENTRY_BYTES = 60, 32
+#: What every pass may take beside its blocks, and part of the memory beside the libraries.
+_LEAST_ROOM, _SHARE = 8 << 20, 0.2
 
 #: Takes counts of numbers and of NaN by group (time-major), gives group and rank of what is wanted.
 Wanted = Callable[[Array, Array], tuple[Array, Array]]
@@ -74,7 +79,8 @@ def select(nodes: Sequence[Node], groups: Groups, wanted: Wanted, *, name: str =
     keys = key_table(nodes[0].dtype)
     total = groups.times * groups.count
     slots = _Slots(np.arange(total), np.zeros(total, np.uint64), keys.width)
-    digits = _digits(slots, groups)
+    room = _room(total)
+    digits = _digits(slots, groups, room)
     table, nans = _counted(nodes, groups, slots, digits, name)
     counts = table.sum(axis=1)
     owner, rank = wanted(counts, nans)
@@ -84,19 +90,28 @@ def select(nodes: Sequence[Node], groups: Groups, wanted: Wanted, *, name: str =
         if not slots.below or not len(place):
             found = slots.prefix[place]
             break
-        if left <= _GATHERED:
+        if left <= min(_GATHERED, room // _KEY_BYTES):
             found = _gathered(nodes, groups, slots, place, rank, left, name)
             break
-        digits = _digits(slots, groups)
+        digits = _digits(slots, groups, room)
         table, _ = _counted(nodes, groups, slots, digits, name)
     return Selected(counts, nans, np.asarray(owner), keys.values(found))
 
 
-def _digits(slots: _Slots, groups: Groups) -> int:
+def _room(total: int) -> int:
+    """Return the bytes that a pass may take beside its blocks, the same for all passes."""
+    budget = current_budget()
+    base = base_bytes() if budget.base is None else budget.base
+    fewest = total * _ENTRY_BYTES << _FEWEST_DIGITS
+    return max(_LEAST_ROOM, fewest, int((budget.memory - base) * _SHARE))
+
+
+def _digits(slots: _Slots, groups: Groups, room: int) -> int:
     """Return how many bits the next pass counts."""
     crowded = int(np.bincount(slots.owner // max(1, groups.count), minlength=1).max(initial=1))
-    room = min(_FRAME_ENTRIES // max(1, crowded), _ALL_ENTRIES // max(1, len(slots.owner)))
-    fits = int(math.log2(room)) if room >= 1 else 0
+    most = min(_ALL_ENTRIES, room // _ENTRY_BYTES)
+    entries = min(_FRAME_ENTRIES // max(1, crowded), most // max(1, len(slots.owner)))
+    fits = int(math.log2(entries)) if entries >= 1 else 0
     return min(slots.below, max(_FEWEST_DIGITS, min(_MOST_DIGITS, fits)))
 
 
@@ -145,9 +160,9 @@ def _counted(
     frames = _by_frame(slots, groups)
     table = np.zeros((len(slots.owner), 1 << digits), np.int64)
     nans = np.zeros((groups.times, groups.count), np.int64)
-    # A task's own table is the largest of one time point, and once more as what it returns.
-    own = 16 * max((len(part) for *_, part in frames), default=0) << digits
-    program = make_program(nodes, sink_bytes=groups.bytes_per_voxel, sink_fixed_bytes=own + 2 * table.nbytes)
+    # Tables of all time points, of a task, and what it returns.
+    fixed = max(_LEAST_ROOM, _ENTRY_BYTES * table.size)
+    program = make_program(nodes, sink_bytes=groups.bytes_per_voxel + 12, sink_fixed_bytes=fixed)
     for _, result in program.run(_CountKeys(groups, frames, slots.below, digits), name=name):
         for t, own_nans, part in result:
             first, _, prefixes = frames[t]
@@ -188,16 +203,30 @@ def _gathered(
 ) -> Array:
     """Return the keys of given ranks among those that begin with a prefix: all of them, sorted."""
     frames = _by_frame(slots, groups)
-    program = make_program(nodes, sink_bytes=groups.bytes_per_voxel + 12, sink_fixed_bytes=48 * left)
+    fixed = max(_LEAST_ROOM, _KEY_BYTES * left)
+    program = make_program(nodes, sink_bytes=groups.bytes_per_voxel + 12, sink_fixed_bytes=fixed)
     where, found, filled = np.empty(left, np.int32), np.empty(left, np.uint64), 0
     for _, result in program.run(_GatherKeys(groups, frames, slots.below), name=name):
         for t, own, part in result:
             where[filled : filled + len(own)] = own + frames[t][0]
             found[filled : filled + len(own)] = part
             filled += len(own)
-    order = np.lexsort((found, where))
-    starts = np.searchsorted(where[order], place)
-    return np.asarray(found[order[starts + rank]])
+    return _of_rank(slots, where, found, place, rank)
+
+
+def _of_rank(slots: _Slots, where: Array, found: Array, place: Array, rank: Array) -> Array:
+    """Return the keys of given ranks among those of each slot."""
+    if len(slots.owner).bit_length() + slots.below > 64:
+        order = np.lexsort((found, where))
+        starts = np.searchsorted(where[order], place)
+        return np.asarray(found[order[starts + rank]])
+    # Slot and what comes after the prefix in one number: far quicker to sort.
+    below = np.uint64(slots.below)
+    rest = (np.uint64(1) << below) - np.uint64(1)
+    both = (where.astype(np.uint64) << below) | (found & rest)
+    both.sort()
+    starts = np.searchsorted(both, place.astype(np.uint64) << below)
+    return (slots.prefix[place] << below) | (both[starts + rank] & rest)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from chunkmed.graph.groups import Frame, Groups
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
 
-__all__ = ["Sparse", "bin_counts", "key_table", "sparse", "value_counts"]
+__all__ = ["Sparse", "bin_counts", "bins_of_values", "key_table", "sparse", "value_counts"]
 
 #: A task counts into a table of no more entries than these, however many groups there are.
 _MOST_ENTRIES = 1 << 20
@@ -124,7 +124,10 @@ def bin_counts(
     voxels : ndarray of int64, shape (times, groups)
         All voxels of each group, in a bin or not.
     """
-    key_table(nodes[0].dtype)
+    keys = key_table(nodes[0].dtype)
+    if keys.width <= 16 and groups.count == 1:
+        values = value_counts(nodes, groups, name=name)
+        return bins_of_values(values, keys.every_value(), edges)[:, None], values.sum(axis=1, keepdims=True)
     counts = np.zeros((groups.times, groups.count, len(edges) - 1), np.int64)
     voxels = np.zeros((groups.times, groups.count), np.int64)
     rows = counts.reshape(groups.times, -1)
@@ -137,6 +140,17 @@ def bin_counts(
             for first, part in parts:
                 _add_rows(counts[t], names[first:], part)
     return counts, voxels
+
+
+def bins_of_values(counts: Array, values: Array, edges: Array) -> Array:
+    """Return counts of bins, shape (times, bins), from how often each value occurs, (times, values)."""
+    plain = values.astype(np.float64)
+    place = np.minimum(np.searchsorted(edges, plain, side="right") - 1, len(edges) - 2)
+    inside = np.flatnonzero((plain >= edges[0]) & (plain <= edges[-1]))
+    out = np.zeros((len(counts), len(edges) - 1), np.int64)
+    for row, found in zip(out, counts, strict=True):
+        np.add.at(row, place[inside], found[inside])
+    return out
 
 
 def _add_rows(total: Array, names: Array, part: tuple[int, Sparse]) -> None:

@@ -11,9 +11,9 @@ from chunkmed.graph.curves import Curves, Steps
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.tally import key_table
-from chunkmed.intensity.chosen import Chosen, choose, like_input, named
+from chunkmed.intensity.chosen import Chosen, choose, named
 from chunkmed.intensity.histograms import counts_of
-from chunkmed.intensity.scales import mapped
+from chunkmed.intensity.scales import described
 
 __all__ = ["equalize"]
 
@@ -68,7 +68,7 @@ def equalize(
     exact = bins is None and chosen.is_small
     node = _by_value(chosen, dtype) if exact else _by_bins(chosen, bins, dtype)
     out: xr.DataArray = lift(source).lower(node)
-    return like_input(mapped(out, source, dtype, source), image)
+    return described(out, source, image)
 
 
 def _by_value(chosen: Chosen, dtype: Any) -> Node:

@@ -15,7 +15,7 @@ from chunkmed.graph.box import Box
 from chunkmed.graph.groups import Groups
 from chunkmed.graph.nodes import Array
 from chunkmed.graph.passes import make_program
-from chunkmed.graph.tally import bin_counts
+from chunkmed.graph.tally import bin_counts, bins_of_values
 from chunkmed.intensity.chosen import Chosen, choose, named, one_mask
 
 __all__ = ["cdf", "histogram"]
@@ -130,13 +130,7 @@ def _missing(ends: Array) -> Array:
 def _counted(chosen: Chosen, table: tuple[Array, Array] | None, edges: Array) -> Array:
     if table is None:
         return bin_counts(chosen.nodes, chosen.groups, edges, name="histogram")[0][:, 0]
-    values, counts = table[0].astype(np.float64), table[1]
-    out = np.zeros((len(counts), len(edges) - 1), np.int64)
-    place = np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 2)
-    inside = (values >= edges[0]) & (values <= edges[-1])
-    for row, found in zip(out, counts, strict=True):
-        np.add.at(row, place[inside], found[inside])
-    return out
+    return bins_of_values(table[1], table[0], edges)
 
 
 def _counted_exactly(chosen: Chosen, low: int, bins: int) -> Array:

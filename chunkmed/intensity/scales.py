@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +12,22 @@ import xarray as xr
 
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box
+from chunkmed.graph.curves import Steps
 from chunkmed.graph.groups import Groups
+from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array
 from chunkmed.graph.passes import make_program
+from chunkmed.graph.tally import key_table
 from chunkmed.intensity.chosen import Chosen, choose, like_input, named
 from chunkmed.intensity.quantiles import quantiles_of
 
 if TYPE_CHECKING:
     from chunkmed.kernels.exact import Sums
 
-__all__ = ["clip", "mapped", "normalize", "rescale"]
+__all__ = ["clip", "described", "mapped", "normalize", "rescale"]
 
+#: Dtypes of at most so many bytes are mapped by a table of all values.
+_TABLE_BYTES = 2
 _METHODS = ("zscore", "minmax", "percentile")
 #: What says which values are padding: gone where values on both sides of them become one.
 _PADDING = ("padding_value", "padding_limit")
@@ -131,22 +136,60 @@ def _stretched(image: Any, low: Any, high: Any, out_range: tuple[float, float], 
     first, last = (float(end) for end in out_range)
     gap = high - low
     # Of one value all are the lowest.
-    factor = xr.where(gap > 0, (last - first) / gap, 0.0) if isinstance(gap, xr.DataArray) else None
-    if factor is None:
-        factor = (last - first) / gap if gap > 0 else 0.0
-    source = named(image)
-    out = (source.astype(np.float64) - low) * factor + first
-    out = out.clip(min(first, last), max(first, last))
-    return mapped(out, source, dtype, image)
+    factor = (last - first) / xr.where(gap > 0, gap, np.inf)
+    ends = min(first, last), max(first, last)
+    return mapped(lambda v: ((v - low) * factor + first).clip(*ends), named(image), dtype, image)
 
 
-def mapped(out: xr.DataArray, source: xr.DataArray, dtype: Any, given: Any) -> Any:
-    """Return computed values as an image of the type that came in, with its attributes."""
+def mapped(function: Callable[[Any], Any], source: xr.DataArray, dtype: Any, given: Any) -> Any:
+    """Return an elementwise function of an image, computed in float64, as the type that came in.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and gives float64; may use numbers per time point as DataArrays.
+    source : xarray.DataArray
+        The image.
+    dtype : dtype
+        Of the result; integers are rounded to the nearest.
+    given : image
+        What came in.
+    """
     dtype = np.dtype(dtype)
-    values = out.round() if dtype.kind in "iu" else out
-    result = values.astype(dtype).transpose(*source.dims).rename(source.name)
+
+    def cast(values: xr.DataArray) -> xr.DataArray:
+        out: xr.DataArray = (values.round() if dtype.kind in "iu" else values).astype(dtype)
+        return out
+
+    if _pays(source):
+        result = _by_table(lambda values: cast(function(values)), source)
+    else:
+        result = cast(function(source.astype(np.float64))).transpose(*source.dims).rename(source.name)
+    return described(result, source, given)
+
+
+def _pays(source: xr.DataArray) -> bool:
+    """Whether a table of all values is smaller than the image."""
+    size = source.dtype.itemsize
+    return source.dtype.kind in "biuf" and size <= _TABLE_BYTES and source.size > 1 << 8 * size
+
+
+def described(result: xr.DataArray, source: xr.DataArray, given: Any) -> Any:
+    """Return a result without unit with the attributes of the image, as the type that came in."""
     result.attrs = {key: value for key, value in source.attrs.items() if key not in _PADDING} | {"units": "1"}
     return like_input(result, given)
+
+
+def _by_table(function: Callable[[Any], xr.DataArray], source: xr.DataArray) -> xr.DataArray:
+    """Return a function of an image whose values are few: of each value once."""
+    lifted = lift(source)
+    every = xr.DataArray(key_table(source.dtype).every_value().astype(np.float64), dims="value")
+    with np.errstate(invalid="ignore", over="ignore"):
+        table = function(every)
+    timed = [str(dim) for dim in table.dims if dim != "value"]
+    rows = list(table.transpose(*timed, "value").values) if timed else [table.values]
+    out: xr.DataArray = lifted.lower(Steps(lifted.node, rows, lifted.time_axis if timed else None))
+    return out
 
 
 def normalize(
@@ -208,8 +251,7 @@ def normalize(
         return _stretched(image, low, high, (0.0, 1.0), dtype)
     mean, spread = _mean_and_deviation(chosen)
     center, width = chosen.labelled(mean), chosen.labelled(np.where(spread > 0, spread, np.inf))
-    out = (source.astype(np.float64) - center) / width
-    return mapped(out, source, dtype, image)
+    return mapped(lambda values: (values - center) / width, source, dtype, image)
 
 
 def _mean_and_deviation(chosen: Chosen) -> tuple[Array, Array]:
@@ -243,6 +285,8 @@ class _Add:
         for frame in self.groups.frames(box, arrays):
             values = frame.values if frame.groups is None else frame.values[frame.groups == 0]
             part = Sums.of_nothing(1)
-            part.add(values.reshape(1, -1), True)
+            # The kernel has no float16.
+            wide = values.astype(np.float32) if values.dtype == np.float16 else values
+            part.add(wide.reshape(1, -1), True)
             out.append((frame.time, part))
         return out

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from chunkmed.errors import InputError
 from chunkmed.intensity.chosen import named
@@ -80,9 +79,9 @@ def window(
 
     Examples
     --------
-    >>> window(np.array([-160, 40, 9000]), "abdomen").tolist()
-    [0.0, 0.44999998807907104, 1.0]
-    >>> window(np.array([-160, 50, 250]), center=50, width=400, out_range=(0, 255), dtype="uint8").tolist()
+    >>> window(np.array([-150, 50, 9000]), "abdomen").tolist()
+    [0.0, 0.5, 1.0]
+    >>> window(np.array([-150, 51, 250]), center=50, width=400, out_range=(0, 255), dtype="uint8").tolist()
     [0, 128, 255]
     """
     middle, span = _chosen(named(image).attrs, preset, center, width)
@@ -93,20 +92,25 @@ def window(
         raise InputError(f"width = {span}", kind="bad-window", fix="give a positive width, 1 for LINEAR")
     if name == "SIGMOID":
         source, (first, last) = named(image), out_range
-        curve: xr.DataArray = 1.0 / (1.0 + _exp((source.astype(np.float64) - middle) * (-4.0 / span)))
-        return mapped(curve * (last - first) + first, source, dtype, image)
+        return mapped(
+            lambda values: (last - first) / (1.0 + _exp((values - middle) * (-4.0 / span))) + first,
+            source,
+            dtype,
+            image,
+        )
     if name == "LINEAR":
         middle, span = middle - 0.5, span - 1.0
         if not span:
             # A window of one value: below is black, above white.
-            source = named(image)
-            above = (source > middle).astype(np.float64) * (out_range[1] - out_range[0]) + out_range[0]
-            return mapped(above, source, dtype, image)
+            first, last = out_range
+            return mapped(
+                lambda values: (values > middle) * (last - first) + first, named(image), dtype, image
+            )
     return rescale(image, out_range, (middle - span / 2, middle + span / 2), dtype=dtype)
 
 
-def _exp(values: xr.DataArray) -> Any:
-    # NumPy's function of a DataArray is a lazy DataArray.
+def _exp(values: Any) -> Any:
+    # Of a DataArray it is a lazy DataArray.
     return np.exp(values)
 
 

@@ -39,7 +39,7 @@ def number_groups(labels: Array, names: Array | None) -> Array:
         place = np.minimum(np.searchsorted(names, labels), max(0, len(names) - 1))
         found = names[place] == labels if len(names) else np.zeros(labels.shape, bool)
         return np.asarray(np.where(found, place, -1), np.int32)
-    table = np.full(span, -1, np.int32)
+    table = np.full(span + 1, -1, np.int32)
     table[(names.astype(np.int64) - int(names[0]))] = np.arange(len(names))
     wide = labels.dtype.itemsize > 4 or labels.dtype == np.uint32
     plain = np.ascontiguousarray(labels, dtype=np.int64 if wide else np.int32)
@@ -172,10 +172,11 @@ def count_bins(values: Array, groups: Array | None, edges: Array, count: int) ->
 
 @numba.njit(nogil=True, cache=True)
 def _number(labels: Any, base: Any, table: Any) -> Any:  # pragma: no cover
-    out = np.empty(len(labels), np.int32)
+    out, last = np.empty(len(labels), np.int32), np.uint64(len(table) - 1)
     for i in range(len(labels)):
-        place = np.int64(labels[i]) - base
-        out[i] = table[place] if 0 <= place < len(table) else -1
+        # The last entry is that of all others: no branch that the processor could not foresee.
+        place = np.uint64(np.int64(labels[i]) - base)
+        out[i] = table[min(place, last)]
     return out
 
 

@@ -91,6 +91,9 @@ def operations(folder: Path) -> dict[str, Callable[[Any], Any]]:
         **{n: lambda image, n=n: getattr(ndi, n)(image, (image > 1500).astype("i4"), 1) for n in numbers},
         **{n: lambda image, n=n: getattr(ndi, n)(image, (image > 1500).astype("i4"), 1) for n in places},
     }
+    out["median"] = lambda image: ndi.median(image, (image > 1500).astype("i4"), [1, 2])
+    out["histogram"] = lambda image: ndi.histogram(image, 0, 4000, 99, (image > 1500).astype("i4"), [1, 2])
+    out["percentiles"] = lambda image: cm.intensity.percentiles(image.astype("f4"), [1, 50, 99])
     out["find_objects"] = lambda image: ndi.find_objects((image > 1500).astype("i4"))
     return out
 

@@ -25,6 +25,8 @@ ALIKE = {
     "sum_labels",
     "minimum_position",
     "maximum_position",
+    "histogram",
+    "percentiles",
 }
 NAMES = sorted(set(operations(Path())) - (set() if os.environ.get("CHUNKMED_LONG") else ALIKE))
 

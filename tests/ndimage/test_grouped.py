@@ -281,5 +281,5 @@ def test_tables_do_not_grow_with_the_number_of_labels():
     for count in (1, 100, 10_000):
         groups = selection.Groups((4, 8, 8), None, True, np.arange(count))
         slots = selection._Slots(np.arange(count), np.zeros(count, np.uint64), 32)
-        digits = selection._digits(slots, groups)
+        digits = selection._digits(slots, groups, 1 << 30)
         assert count << digits <= max(selection._FRAME_ENTRIES, count << selection._FEWEST_DIGITS)
