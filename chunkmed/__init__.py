@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chunkmed import cardiac, intensity, masks, ndimage
+    from chunkmed import cardiac, intensity, masks, ndimage, resample
     from chunkmed.cardiac import ejection_fraction
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
@@ -47,6 +47,7 @@ _PUBLIC = {
     "ndimage": "chunkmed.ndimage",
     "open": "chunkmed.images:open",
     "open_labels": "chunkmed.images:open_labels",
+    "resample": "chunkmed.resample",
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
     "suv": "chunkmed.pet:suv",
@@ -69,6 +70,7 @@ __all__ = [
     "ndimage",
     "open",
     "open_labels",
+    "resample",
     "save",
     "scan",
     "suv",
