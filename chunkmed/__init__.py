@@ -16,7 +16,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chunkmed import cardiac, compare, intensity, masks, measures, ndimage
+    from chunkmed import cardiac, compare, intensity, masks, ndimage, resample
+    from chunkmed.cardiac import ejection_fraction
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
@@ -36,16 +37,17 @@ _PUBLIC = {
     "compare": "chunkmed.compare",
     "config": "chunkmed.graph.budget:config",
     "convert": "chunkmed.conversion:convert",
+    "ejection_fraction": "chunkmed.cardiac:ejection_fraction",
     "explain": "chunkmed.explanation:explain",
     "follow": "chunkmed.tracking:follow",
     "imread": "chunkmed.images:imread",
     "intensity": "chunkmed.intensity",
     "masks": "chunkmed.masks",
     "measure": "chunkmed.measures:measure",
-    "measures": "chunkmed.measures",
     "ndimage": "chunkmed.ndimage",
     "open": "chunkmed.images:open",
     "open_labels": "chunkmed.images:open_labels",
+    "resample": "chunkmed.resample",
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
     "suv": "chunkmed.pet:suv",
@@ -58,16 +60,17 @@ __all__ = [
     "compare",
     "config",
     "convert",
+    "ejection_fraction",
     "explain",
     "follow",
     "imread",
     "intensity",
     "masks",
     "measure",
-    "measures",
     "ndimage",
     "open",
     "open_labels",
+    "resample",
     "save",
     "scan",
     "suv",

@@ -62,9 +62,10 @@ class AlongAxes(Mapping):
         return np.stack([each.reshape(-1) for each in np.meshgrid(*parts, indexing="ij")])
 
     def step(self, axis: int) -> float:
-        """Return the mean step between coordinates."""
-        each = self.coordinates[axis]
-        return abs(float(each[-1] - each[0])) / (len(each) - 1) if len(each) > 1 else 1.0
+        """Return the mean step between coordinates that are numbers."""
+        steps = np.abs(np.diff(self.coordinates[axis]))
+        known = steps[np.isfinite(steps)]
+        return float(known.mean()) if known.size else 1.0
 
 
 class Linear(Mapping):
@@ -107,8 +108,8 @@ class Linear(Mapping):
         return out.reshape(len(out), -1)
 
     def step(self, axis: int) -> float:
-        """Return the length of the axis in the image."""
-        return float(np.abs(self.matrix[axis]).sum())
+        """Return how far steps along all axes of the result go along one of the image: 1 for rotations."""
+        return float(np.linalg.norm(self.matrix[axis]))
 
 
 def _ends(values: Array) -> tuple[float, float]:

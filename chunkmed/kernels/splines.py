@@ -70,7 +70,8 @@ def coefficients(
     """
     for axis in axes:
         if os.environ.get("CHUNKMED_KERNELS") == "scipy":
-            block = scipy.ndimage.spline_filter1d(block, order, axis, output, mode)
+            known = "mirror" if mode == "extent" else mode
+            block = scipy.ndimage.spline_filter1d(block, order, axis, output, known)
         else:
             block = _along(block, order, axis, mode).astype(output, copy=False)
         # What is behind the axes that are done is needed no more.
