@@ -459,6 +459,22 @@ def test_hysteresis(connectivity):
     assert connectivity == 3 or not np.all(np.array(wanted) == (values > 10))
 
 
+def test_objects_that_hold_a_seed():
+    mask, seeds = noise() > 10, np.random.default_rng(9).random(SHAPE[1:]) < 0.02
+    labels = [scipy.ndimage.label(frame)[0] for frame in mask]
+    wanted = [np.isin(frame, np.setdiff1d(frame[seeds], 0)) for frame in labels]
+    image = image_of(mask)
+    # Seeds for all time points; some lie outside of the mask.
+    where = (image_of(np.stack([seeds] * 2)) > 0).isel(t=0, drop=True)
+    found = cm.masks.reconstruction(where, image)
+    assert found.dims == DIMS and found.dtype == bool
+    np.testing.assert_array_equal(found.values, wanted)
+    assert found.values.any() and (seeds & ~mask[0]).any()
+    for wrong in (where.isel(x=slice(1, None)), where.isel(x=slice(1, None)).drop_vars("grid")):
+        with pytest.raises(InputError):
+            cm.masks.reconstruction(wrong, image)
+
+
 def test_hysteresis_by_otsu():
     image = image_of(noise())
     level = cm.intensity.otsu(image)

@@ -4,7 +4,8 @@ from chunkmed.masks.balls import ball, closing, dilation, erosion, opening
 from chunkmed.masks.holes import fill, remove_small_holes
 from chunkmed.masks.objects import clear_border, keep_largest, remove_small
 from chunkmed.masks.regions import region
-from chunkmed.masks.thresholds import hysteresis, threshold
+from chunkmed.masks.seeds import hysteresis, reconstruction
+from chunkmed.masks.thresholds import threshold
 
 __all__ = [
     "ball",
@@ -16,6 +17,7 @@ __all__ = [
     "hysteresis",
     "keep_largest",
     "opening",
+    "reconstruction",
     "region",
     "remove_small",
     "remove_small_holes",

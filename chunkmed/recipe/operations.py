@@ -53,7 +53,7 @@ _MORPHOLOGY = ("binary_erosion", "binary_dilation", "binary_opening", "binary_cl
 _CONNECTED = ("binary_fill_holes", "binary_propagation")
 _MASKS = (
     *("threshold", "hysteresis", "region", "clear_border", "keep_largest", "remove_small"),
-    *("fill", "remove_small_holes", "erosion", "dilation", "opening", "closing"),
+    *("reconstruction", "fill", "remove_small_holes", "erosion", "dilation", "opening", "closing"),
 )
 #: Arguments of scipy's that a lazy image cannot take, or that a recipe has no use for.
 _NOT_IN_RECIPES = ("input", "image", "labels", "brute_force", "padding")
