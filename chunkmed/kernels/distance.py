@@ -198,18 +198,20 @@ def _added(
     block = np.ascontiguousarray(block)
     if first is not None and not first.even:
         block, first = first.squares(block, box[first.number][0], first.number), None
-    given = block.reshape(lines(block.shape, axis.number))
+    outer, n, inner = lines(block.shape, axis.number)
     out = np.empty([k.stop - k.start for k in keep])
-    filled, start = out.reshape(lines(out.shape, axis.number)), keep[axis.number].start
+    start, length = keep[axis.number].start, out.shape[axis.number]
     # So many lines at a time that their squares stay in the processor's cache.
-    count = max(1, _PIECE // max(1, math.prod(given.shape[1:])))
-    for o in range(0, len(given), count):
-        piece = given[o : o + count]
+    count = max(1, _PIECE // max(1, n * inner))
+    for o in range(0, outer, count):
+        sides = min(count, outer - o), n, inner
+        piece = block.reshape(outer, -1)[o : o + count].reshape(-1)
         if first is not None:
             squared = np.empty(piece.shape)
-            heights(piece.reshape(-1), first.step, np.iinfo(piece.dtype).min, squared.reshape(-1))
+            heights(piece, first.step, np.iinfo(piece.dtype).min, squared)
             piece = squared
-        envelopes(piece, filled[o : o + count], axis.positions, axis.step, axis.even, start, root)
+        filled = out.reshape(outer, -1)[o : o + count].reshape(-1)
+        envelopes(piece, sides, filled, length, axis.positions, axis.step, axis.even, start, root)
     return out
 
 

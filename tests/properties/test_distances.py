@@ -60,7 +60,7 @@ def masks(draw):
     return mask, da.from_array(mask, chunks=draw(cst.chunkings(shape)))
 
 
-@settings(max_examples=30, **RUN)
+@settings(max_examples=25, **RUN)
 @given(data=st.data(), case=masks())
 def test_any_chunking_is_scipys_to_the_last_bit(data, case):
     mask, lazy = case
