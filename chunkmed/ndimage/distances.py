@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,9 @@ __all__ = ["distance_transform_bf", "distance_transform_cdt", "distance_transfor
 _TAXICAB = ("taxicab", "cityblock", "manhattan")
 #: What scipy's brute force gives where there is no background.
 _NOWHERE = float(np.sqrt(np.finfo(np.float64).max))
+#: Bytes per voxel that scipy takes beside a time point that it sees whole.
+_WHOLE_BYTES = 64.0
+_Axes = tuple[Axis, ...]
 _Makers = tuple[Callable[[], Node], Callable[[], Node]]
 
 
@@ -79,7 +83,7 @@ def distance_transform_edt(
         input = input.reshape(1)  # noqa: A001 - as scipy
     image = lift(input)
     axes = nearest.axes_of(image, sampling)
-    return _euclidean(image, axes, None, (return_distances, return_indices))
+    return _euclidean(image, axes, scipy.ndimage.distance_transform_edt, (return_distances, return_indices))
 
 
 def distance_transform_bf(
@@ -127,7 +131,7 @@ def distance_transform_bf(
     image = lift(input)
     wanted = return_distances, return_indices
     if name == "euclidean":
-        return _euclidean(image, nearest.axes_of(image, sampling), _NOWHERE, wanted)
+        return _euclidean(image, nearest.axes_of(image, sampling), reference, wanted)
     return _steps(image, name, np.uint32(np.iinfo(np.uint32).max), reference, wanted)
 
 
@@ -203,15 +207,22 @@ def _metric(metric: Any, ndim: int) -> Any:
     return structure
 
 
-def _euclidean(
-    image: Lifted, axes: tuple[Axis, ...], nowhere: float | None, wanted: tuple[bool, bool]
-) -> Any:
+def _by_scipy() -> bool:
+    """Whether scipy is to do all that it can."""
+    return os.environ.get("CHUNKMED_KERNELS") == "scipy"
+
+
+def _euclidean(image: Lifted, axes: _Axes, reference: Callable[..., Any], wanted: tuple[bool, bool]) -> Any:
+    brute = reference is scipy.ndimage.distance_transform_bf
+    nowhere = _NOWHERE if brute else None
+    if _by_scipy() and all(axis.even for axis in axes):
+        arguments = {"sampling": [axis.step for axis in axes]}
+        return _results(image, axes, wanted, _frames(image, axes, reference, arguments, np.float64))
     if not wanted[1]:
         return _results(image, axes, wanted, (lambda: nearest.euclidean(image, axes, nowhere), _never))
     # Brute force takes the last in C order of those that are as near.
-    taken = axes if nowhere is None else axes[::-1]
-    places = nearest.places(image, taken, latest=nowhere is not None)
-    outside = (-1 if nowhere is None else 0,) + (0,) * (len(axes) - 1)
+    taken = axes[::-1] if brute else axes
+    places = nearest.places(image, taken, latest=brute)
 
     def distances() -> Node:
         from chunkmed.kernels import features
@@ -219,39 +230,51 @@ def _euclidean(
         call = Call(features.distances, {"taken": taken, "nowhere": nowhere})
         return Pencil(call, places, [], np.float64, workspace=0.5, placed=True)
 
+    outside = (0 if brute else -1,) + (0,) * (len(axes) - 1)
     return _results(image, taken, wanted, (distances, lambda: nearest.components(places, taken, outside)))
 
 
 def _steps(
     image: Lifted, metric: Any, nowhere: Any, reference: Callable[..., Any], wanted: tuple[bool, bool]
 ) -> Any:
+    axes = nearest.axes_of(image, 1)
+    whole = _frames(image, axes, reference, {"metric": metric}, np.asarray(nowhere).dtype)
+    if isinstance(metric, str) and not _by_scipy():
+        whole = (lambda: nearest.steps(image, axes, metric, nowhere)), whole[1]
+    return _results(image, axes, wanted, whole)
+
+
+def _frames(
+    image: Lifted, axes: _Axes, reference: Callable[..., Any], arguments: dict[str, Any], dtype: Any
+) -> _Makers:
+    """Return what makes distances and indices by scipy, a time point at once."""
     from chunkmed.kernels import frames
 
-    axes = nearest.axes_of(image, 1)
-    settings = {"along": tuple(axis.number for axis in axes), "metric": metric}
+    settings = {
+        "along": tuple(axis.number for axis in axes),
+        "function": reference,
+        "arguments": arguments,
+    }
 
     def distances() -> Node:
-        if isinstance(metric, str):
-            return nearest.steps(image, axes, metric, nowhere)
-        return nearest.frames(image, axes, Call(frames.chamfered, settings), np.int32, 4.0)
+        call = Call(frames.distances, {**settings, "dtype": np.dtype(dtype)})
+        return nearest.frames(image, axes, call, dtype, _WHOLE_BYTES / np.dtype(dtype).itemsize)
 
     def indices() -> Node:
-        call = Call(frames.nearest_places, {**settings, "reference": reference})
-        return nearest.components(nearest.frames(image, axes, call, np.int64, 5.0), axes, (0,) * len(axes))
+        node = nearest.frames(image, axes, Call(frames.places, settings), np.int64, _WHOLE_BYTES / 8)
+        return nearest.components(node, axes, (-1,) + (0,) * (len(axes) - 1))
 
-    return _results(image, axes, wanted, (distances, indices))
+    return distances, indices
 
 
 def _never() -> Node:
     raise AssertionError("not wanted")
 
 
-def _results(image: Lifted, taken: tuple[Axis, ...], wanted: tuple[bool, bool], makers: _Makers) -> Any:
+def _results(image: Lifted, taken: _Axes, wanted: tuple[bool, bool], makers: _Makers) -> Any:
     """Return what is wanted of distances and indices, one or a pair of them."""
-    out = []
-    for asked, make in zip(wanted, makers, strict=True):
-        if asked:
-            out.append(nearest.lowered(image, _of_nothing(make(), image), taken))
+    made = [make() for asked, make in zip(wanted, makers, strict=True) if asked]
+    out = [nearest.lowered(image, _of_nothing(node, image), taken) for node in made]
     return tuple(out) if len(out) == 2 else out[0]
 
 
