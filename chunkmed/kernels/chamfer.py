@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.distance import lines
+from chunkmed.kernels.axes import lines
 
 __all__ = ["chessboard", "taxicab"]
 

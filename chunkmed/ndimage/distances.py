@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,22 +9,13 @@ import scipy.ndimage
 import xarray as xr
 
 from chunkmed.errors import InputError
-from chunkmed.graph.constant import Constant
-from chunkmed.graph.lift import Lifted, is_lazy, lift
-from chunkmed.graph.nodes import Call, Node
-from chunkmed.graph.pencils import Pencil
-from chunkmed.kernels.distance import Axis
-from chunkmed.ndimage import nearest
+from chunkmed.graph.lift import is_lazy, lift
+from chunkmed.ndimage.nearest import axes_of
+from chunkmed.ndimage.transforms import euclidean, steps
 
 __all__ = ["distance_transform_bf", "distance_transform_cdt", "distance_transform_edt"]
 
 _TAXICAB = ("taxicab", "cityblock", "manhattan")
-#: What scipy's brute force gives where there is no background.
-_NOWHERE = float(np.sqrt(np.finfo(np.float64).max))
-#: Bytes per voxel that scipy takes beside a time point that it sees whole.
-_WHOLE_BYTES = 64.0
-_Axes = tuple[Axis, ...]
-_Makers = tuple[Callable[[], Node], Callable[[], Node]]
 
 
 def distance_transform_edt(
@@ -82,8 +71,8 @@ def distance_transform_edt(
     if not isinstance(input, xr.DataArray) and input.ndim == 0:
         input = input.reshape(1)  # noqa: A001 - as scipy
     image = lift(input)
-    axes = nearest.axes_of(image, sampling)
-    return _euclidean(image, axes, scipy.ndimage.distance_transform_edt, (return_distances, return_indices))
+    axes = axes_of(image, sampling)
+    return euclidean(image, axes, scipy.ndimage.distance_transform_edt, (return_distances, return_indices))
 
 
 def distance_transform_bf(
@@ -131,8 +120,8 @@ def distance_transform_bf(
     image = lift(input)
     wanted = return_distances, return_indices
     if name == "euclidean":
-        return _euclidean(image, nearest.axes_of(image, sampling), reference, wanted)
-    return _steps(image, name, np.uint32(np.iinfo(np.uint32).max), reference, wanted)
+        return euclidean(image, axes_of(image, sampling), reference, wanted)
+    return steps(image, name, np.uint32(np.iinfo(np.uint32).max), reference, wanted)
 
 
 def distance_transform_cdt(
@@ -173,8 +162,8 @@ def distance_transform_cdt(
         return reference(input, metric, return_distances, return_indices, distances, indices)
     _check(return_distances, return_indices, distances, indices)
     image = lift(input)
-    found = _metric(metric, len(nearest.axes_of(image, 1)))
-    return _steps(image, found, np.int32(-1), reference, (return_distances, return_indices))
+    found = _metric(metric, len(axes_of(image, 1)))
+    return steps(image, found, np.int32(-1), reference, (return_distances, return_indices))
 
 
 def _check(return_distances: bool, return_indices: bool, distances: Any, indices: Any) -> None:
@@ -205,79 +194,3 @@ def _metric(metric: Any, ndim: int) -> Any:
         if np.array_equal(structure != 0, scipy.ndimage.generate_binary_structure(ndim, reach)):
             return name
     return structure
-
-
-def _by_scipy() -> bool:
-    """Whether scipy is to do all that it can."""
-    return os.environ.get("CHUNKMED_KERNELS") == "scipy"
-
-
-def _euclidean(image: Lifted, axes: _Axes, reference: Callable[..., Any], wanted: tuple[bool, bool]) -> Any:
-    brute = reference is scipy.ndimage.distance_transform_bf
-    nowhere = _NOWHERE if brute else None
-    if _by_scipy() and all(axis.even for axis in axes):
-        arguments = {"sampling": [axis.step for axis in axes]}
-        return _results(image, axes, wanted, _frames(image, axes, reference, arguments, np.float64))
-    if not wanted[1]:
-        return _results(image, axes, wanted, (lambda: nearest.euclidean(image, axes, nowhere), _never))
-    # Brute force takes the last in C order of those that are as near.
-    taken = axes[::-1] if brute else axes
-    places = nearest.places(image, taken, latest=brute)
-
-    def distances() -> Node:
-        from chunkmed.kernels import features
-
-        call = Call(features.distances, {"taken": taken, "nowhere": nowhere})
-        return Pencil(call, places, [], np.float64, workspace=0.5, placed=True)
-
-    outside = (0 if brute else -1,) + (0,) * (len(axes) - 1)
-    return _results(image, taken, wanted, (distances, lambda: nearest.components(places, taken, outside)))
-
-
-def _steps(
-    image: Lifted, metric: Any, nowhere: Any, reference: Callable[..., Any], wanted: tuple[bool, bool]
-) -> Any:
-    axes = nearest.axes_of(image, 1)
-    whole = _frames(image, axes, reference, {"metric": metric}, np.asarray(nowhere).dtype)
-    if isinstance(metric, str) and not _by_scipy():
-        whole = (lambda: nearest.steps(image, axes, metric, nowhere)), whole[1]
-    return _results(image, axes, wanted, whole)
-
-
-def _frames(
-    image: Lifted, axes: _Axes, reference: Callable[..., Any], arguments: dict[str, Any], dtype: Any
-) -> _Makers:
-    """Return what makes distances and indices by scipy, a time point at once."""
-    from chunkmed.kernels import frames
-
-    settings = {
-        "along": tuple(axis.number for axis in axes),
-        "function": reference,
-        "arguments": arguments,
-    }
-
-    def distances() -> Node:
-        call = Call(frames.distances, {**settings, "dtype": np.dtype(dtype)})
-        return nearest.frames(image, axes, call, dtype, _WHOLE_BYTES / np.dtype(dtype).itemsize)
-
-    def indices() -> Node:
-        node = nearest.frames(image, axes, Call(frames.places, settings), np.int64, _WHOLE_BYTES / 8)
-        return nearest.components(node, axes, (-1,) + (0,) * (len(axes) - 1))
-
-    return distances, indices
-
-
-def _never() -> Node:
-    raise AssertionError("not wanted")
-
-
-def _results(image: Lifted, taken: _Axes, wanted: tuple[bool, bool], makers: _Makers) -> Any:
-    """Return what is wanted of distances and indices, one or a pair of them."""
-    made = [make() for asked, make in zip(wanted, makers, strict=True) if asked]
-    out = [nearest.lowered(image, _of_nothing(node, image), taken) for node in made]
-    return tuple(out) if len(out) == 2 else out[0]
-
-
-def _of_nothing(node: Node, image: Lifted) -> Node:
-    """Return a constant for an image without voxels, of which there is nothing to make."""
-    return Constant(node.shape, node.dtype.type(0)) if 0 in image.node.shape else node
