@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.distance import lines
+from chunkmed.kernels.axes import lines
 
 __all__ = ["chessboard", "taxicab"]
 
@@ -92,7 +92,8 @@ def _widest_steps(source, out, start):  # type: ignore[no-untyped-def] # pragma:
     for o in range(1 if flat else outer):
         for lane in range(0, outer if flat else inner, _LANES):
             count = min(_LANES, (outer if flat else inner) - lane)
-            lowest[:] = _FAR
+            for k in range(_LANES):
+                lowest[k] = _FAR
             for i in range(n):
                 for k in range(count):
                     tile[i, k] = source[lane + k, i, 0] if flat else source[o, i, lane + k]
@@ -111,7 +112,8 @@ def _widest_steps(source, out, start):  # type: ignore[no-untyped-def] # pragma:
 @numba.njit(nogil=True, cache=True, inline="never")
 def _nearest(tile, i, lowest, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Try one step more to both sides, until more steps are wider than what was found in all lines."""
-    out[:] = tile[i]
+    for x in range(_LANES):
+        out[x] = tile[i, x]
     k = 1
     while k < len(tile):
         most = np.int32(0)

@@ -8,69 +8,20 @@ squares are summed in order, as scipy does: results are equal to the last bit.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.axes import Axis, Box, lines
 
-__all__ = ["Axis", "Box", "fill_nowhere", "lines", "nearest", "offset_dtype", "roots", "squares"]
+__all__ = ["fill_nowhere", "nearest", "offset_dtype", "roots", "squares"]
 
-Box = Sequence[tuple[int, int]]
 #: Sums of two offsets of longer lines do not fit int16.
 _LONGEST = 16000
 #: Voxels whose squares are made at a time.
 _PIECE = 1 << 17
-
-
-class Axis:
-    """One axis: its number, where its voxels lie, and what a step of one counts.
-
-    Parameters
-    ----------
-    number : int
-        Which axis.
-    size : int
-        Voxels along it.
-    step : float
-        Distance of neighbours.
-    positions : sequence of float, optional
-        Where the voxels lie, ascending or descending, where steps differ; ``step`` is then 1.
-    """
-
-    def __init__(
-        self, number: int, size: int, step: float = 1.0, positions: Sequence[float] | None = None
-    ) -> None:
-        self.number, self.size, self.step = number, size, float(step)
-        self.even = positions is None
-        self.positions = np.arange(size, dtype=np.float64) if positions is None else np.array(positions)
-
-    def __dask_tokenize__(self) -> tuple[Any, ...]:
-        return type(self).__name__, self.number, self.size, self.step, self.positions.tolist()
-
-    def squares(self, offsets: Array, start: int, place: int) -> Array:
-        """Return the squares of offsets along this axis, inf where there is none.
-
-        Parameters
-        ----------
-        offsets : ndarray of int
-            How many voxels on the nearest background lies.
-        start : int
-            Index of the first voxel.
-        place : int
-            Which axis of ``offsets`` this is.
-        """
-        none = offsets == np.iinfo(offsets.dtype).min
-        sides = [1] * offsets.ndim
-        sides[place] = -1
-        own = np.arange(start, start + offsets.shape[place]).reshape(sides)
-        found = np.where(none, 0, offsets) + own
-        lengths = (self.positions[found] - self.positions[own]) * self.step
-        lengths *= lengths
-        lengths[none] = np.inf
-        return np.asarray(lengths)
 
 
 def offset_dtype(size: int) -> np.dtype[Any]:
@@ -198,21 +149,18 @@ def _added(
     block = np.ascontiguousarray(block)
     if first is not None and not first.even:
         block, first = first.squares(block, box[first.number][0], first.number), None
-    given = block.reshape(lines(block.shape, axis.number))
+    outer, n, inner = lines(block.shape, axis.number)
     out = np.empty([k.stop - k.start for k in keep])
-    filled, start = out.reshape(lines(out.shape, axis.number)), keep[axis.number].start
+    start, length = keep[axis.number].start, out.shape[axis.number]
     # So many lines at a time that their squares stay in the processor's cache.
-    count = max(1, _PIECE // max(1, math.prod(given.shape[1:])))
-    for o in range(0, len(given), count):
-        piece = given[o : o + count]
+    count = max(1, _PIECE // max(1, n * inner))
+    for o in range(0, outer, count):
+        sides = min(count, outer - o), n, inner
+        piece = block.reshape(outer, -1)[o : o + count].reshape(-1)
         if first is not None:
             squared = np.empty(piece.shape)
-            heights(piece.reshape(-1), first.step, np.iinfo(piece.dtype).min, squared.reshape(-1))
+            heights(piece, first.step, np.iinfo(piece.dtype).min, squared)
             piece = squared
-        envelopes(piece, filled[o : o + count], axis.positions, axis.step, axis.even, start, root)
+        filled = out.reshape(outer, -1)[o : o + count].reshape(-1)
+        envelopes(piece, sides, filled, length, axis.positions, axis.step, axis.even, start, root)
     return out
-
-
-def lines(shape: Sequence[int], axis: int) -> tuple[int, int, int]:
-    """Return the shape in which lines along an axis lie along the middle one."""
-    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])

@@ -23,15 +23,17 @@ _MORE = 1 + 1e-12
 
 
 @numba.njit(nogil=True, cache=True)
-def envelopes(source, out, positions, step, even, start, root):  # type: ignore[no-untyped-def] # pragma: no cover
+def envelopes(source, sides, out, length, positions, step, even, start, root):  # type: ignore[no-untyped-def] # pragma: no cover
     """Fill ``out`` with the lower envelope of one parabola a voxel, along each line.
 
     Parameters
     ----------
-    source : ndarray, shape (outer, n, inner)
-        Height of each parabola, inf where there is none.
-    out : ndarray of float64, shape (outer, m, inner)
-        From index ``start`` of the lines on.
+    source : ndarray of float64
+        Height of each parabola, inf where there is none, in C order.
+    sides : (int, int, int)
+        Shape of it; lines lie along the middle axis.
+    out : ndarray of float64
+        The same with ``length`` voxels of each line, from index ``start`` on.
     positions, step
         Where the voxels lie, in steps.
     even : bool
@@ -39,52 +41,48 @@ def envelopes(source, out, positions, step, even, start, root):  # type: ignore[
     root : bool
         Whether roots are wanted.
     """
-    outer, n, inner = source.shape
+    outer, n, inner = sides
     # Rows beside the lines hold no parabola: windows need not ask where they end.
-    tile = np.full((n + 2 * _REACH, _LANES), np.inf)
-    found = np.zeros((n, _LANES))
-    line, hull, winners = np.empty(n), np.empty(n + 2, np.int64), np.empty(n, np.int64)
-    reach = _REACH if even else 0
-    flat = inner == 1
-    for o in range(1 if flat else outer):
-        for lane in range(0, outer if flat else inner, _LANES):
-            count = min(_LANES, (outer if flat else inner) - lane)
-            if flat:
-                for k in range(count):
-                    _copy(source[lane + k, :, 0], tile[_REACH : _REACH + n, k])
-            else:
-                for i in range(n):
-                    _copy(source[o, i, lane : lane + count], tile[_REACH + i])
-            flags, second = np.zeros(_LANES), np.empty(_LANES)
-            worst = np.zeros(_LANES)
+    tile, found = np.full((n + 2 * _REACH, _LANES), np.inf), np.zeros((n, _LANES))
+    line, values = np.empty(n), np.empty(n)
+    hull, winners = np.empty(n + 2, np.int64), np.empty(n, np.int64)
+    flags, second, worst = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    # Along the last axis lines are taken from rows that follow each other.
+    lanes, rounds = (outer, 1) if inner == 1 else (inner, outer)
+    for o in range(rounds):
+        for lane in range(0, lanes, _LANES):
+            count = min(_LANES, lanes - lane)
+            apart = n if inner == 1 else 1
+            _take(source, o * n * inner + lane * apart, inner, apart, count, tile[_REACH : _REACH + n])
+            for k in range(_LANES):
+                flags[k], worst[k] = 0.0, 0.0
             for i in range(n):
-                _near(tile, i, reach, step, flags, second, found[i], worst)
+                _near(tile, i, _REACH if even else 0, step, flags, second, found[i], worst)
             for k in range(count):
                 if worst[k] < 0.0:
-                    line[:] = tile[_REACH : _REACH + n, k]
-                    solve(line, positions, step, hull, winners, found[:, k], False)
-            if flat:
-                for k in range(count):
-                    _put(found[start : start + out.shape[1], k], out[lane + k, :, 0], root)
-            else:
-                for i in range(out.shape[1]):
-                    _put(found[start + i], out[o, i, lane : lane + count], root)
+                    for i in range(n):
+                        line[i], values[i] = tile[_REACH + i, k], found[i, k]
+                    solve(line, positions, step, hull, winners, values, False)
+                    for i in range(n):
+                        found[i, k] = values[i]
+            apart = length if inner == 1 else 1
+            place = o * length * inner + lane * apart
+            _put(found[start : start + length], out, place, inner, apart, count, root)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
-def _copy(row, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    for x in range(len(row)):
-        out[x] = row[x]
+@numba.njit(nogil=True, cache=True)
+def _take(source, first, step, apart, count, tile):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    for i in range(len(tile)):
+        for x in range(count):
+            tile[i, x] = source[first + i * step + x * apart]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
-def _put(row, out, root):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    if root:
-        for x in range(len(out)):
-            out[x] = np.sqrt(row[x])
-    else:
-        for x in range(len(out)):
-            out[x] = row[x]
+@numba.njit(nogil=True, cache=True)
+def _put(found, out, first, step, apart, count, root):  # type: ignore[no-untyped-def] # pragma: no cover
+    for i in range(len(found)):
+        for x in range(count):
+            value = found[i, x]
+            out[first + i * step + x * apart] = np.sqrt(value) if root else value
 
 
 @numba.njit(nogil=True, cache=True, inline="never")

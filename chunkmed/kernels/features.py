@@ -13,7 +13,8 @@ import numba
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.distance import Axis, Box, fill_nowhere, lines
+from chunkmed.kernels.axes import Axis, Box, lines
+from chunkmed.kernels.distance import fill_nowhere
 from chunkmed.kernels.parabolas import solve
 
 __all__ = ["distances", "indices", "place_dtype", "places", "unravelled"]

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 
 from chunkmed.kernels import Array
 
-__all__ = ["chamfered", "nearest_places"]
+__all__ = ["distances", "places"]
+
+_Arguments = Mapping[str, Any]
 
 
-def chamfered(block: Array, *, keep: tuple[slice, ...], along: Sequence[int], metric: Any) -> Array:
-    """Return :func:`scipy.ndimage.distance_transform_cdt` of each time point of a mask."""
-    reference = scipy.ndimage.distance_transform_cdt
-    return _each(block, along, np.int32, lambda frame: reference(frame, metric))[keep]
-
-
-def nearest_places(
+def distances(
     block: Array,
     *,
     keep: tuple[slice, ...],
     along: Sequence[int],
-    reference: Callable[..., Array],
-    metric: Any,
+    function: Callable[..., Array],
+    arguments: _Arguments,
+    dtype: Any,
 ) -> Array:
-    """Return where the nearest background lies, by one of scipy's functions, as C-order indices."""
-
-    def places(frame: Array) -> Array:
-        found = reference(frame, metric, return_distances=False, return_indices=True)
-        return np.asarray(np.ravel_multi_index(tuple(found), frame.shape))
-
-    return _each(block, along, np.int64, places)[keep]
+    """Return what one of scipy's functions makes of each time point of a mask."""
+    return _each(block, along, dtype, lambda frame: function(frame, **arguments))[keep]
 
 
-def _each(block: Array, along: Sequence[int], dtype: Any, function: Callable[[Array], Array]) -> Array:
+def places(
+    block: Array,
+    *,
+    keep: tuple[slice, ...],
+    along: Sequence[int],
+    function: Callable[..., Array],
+    arguments: _Arguments,
+) -> Array:
+    """Return where the nearest background lies, as C-order indices; -1 for what scipy puts outside."""
+
+    def found(frame: Array) -> Any:
+        indices = function(frame, **arguments, return_distances=False, return_indices=True)
+        outside = indices.min() < 0
+        return np.full(frame.shape, -1) if outside else np.ravel_multi_index(tuple(indices), frame.shape)
+
+    return _each(block, along, np.int64, found)[keep]
+
+
+def _each(block: Array, along: Sequence[int], dtype: Any, function: Callable[[Array], Any]) -> Array:
     """Apply a function to the frames that some axes span."""
     out = np.empty(block.shape, dtype)
     others = [n if axis not in along else 1 for axis, n in enumerate(block.shape)]

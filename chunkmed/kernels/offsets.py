@@ -34,7 +34,8 @@ def nearest_even(mask, out, none, latest):  # type: ignore[no-untyped-def] # pra
             run = np.full(stop - start, far, out.dtype)
             for i in range(n):
                 _behind(mask[o, i, start:stop], run, out[o, i, start:stop])
-            run[:] = far
+            for x in range(stop - start):
+                run[x] = far
             for i in range(n - 1, -1, -1):
                 _ahead(mask[o, i, start:stop], run, out[o, i, start:stop], far, none, latest)
 

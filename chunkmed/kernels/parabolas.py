@@ -52,7 +52,7 @@ def solve(heights, positions, step, hull, winners, values, latest):  # type: ign
         i = stop
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, inline="always")
 def _pushed(heights, positions, step, hull, last, c):  # type: ignore[no-untyped-def] # pragma: no cover
     # As scipy, operation for operation: a parabola goes where the two around it are lower.
     while last >= 1:
@@ -67,7 +67,7 @@ def _pushed(heights, positions, step, hull, last, c):  # type: ignore[no-untyped
     return last + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, inline="always")
 def _swept(heights, positions, step, hull, last, winners, values, start, stop, latest):  # type: ignore[no-untyped-def] # pragma: no cover
     if last < 0:
         for i in range(start, stop):

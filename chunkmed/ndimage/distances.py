@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,19 +9,13 @@ import scipy.ndimage
 import xarray as xr
 
 from chunkmed.errors import InputError
-from chunkmed.graph.constant import Constant
-from chunkmed.graph.lift import Lifted, is_lazy, lift
-from chunkmed.graph.nodes import Call, Node
-from chunkmed.graph.pencils import Pencil
-from chunkmed.kernels.distance import Axis
-from chunkmed.ndimage import nearest
+from chunkmed.graph.lift import is_lazy, lift
+from chunkmed.ndimage.nearest import axes_of
+from chunkmed.ndimage.transforms import euclidean, steps
 
 __all__ = ["distance_transform_bf", "distance_transform_cdt", "distance_transform_edt"]
 
 _TAXICAB = ("taxicab", "cityblock", "manhattan")
-#: What scipy's brute force gives where there is no background.
-_NOWHERE = float(np.sqrt(np.finfo(np.float64).max))
-_Makers = tuple[Callable[[], Node], Callable[[], Node]]
 
 
 def distance_transform_edt(
@@ -78,8 +71,8 @@ def distance_transform_edt(
     if not isinstance(input, xr.DataArray) and input.ndim == 0:
         input = input.reshape(1)  # noqa: A001 - as scipy
     image = lift(input)
-    axes = nearest.axes_of(image, sampling)
-    return _euclidean(image, axes, None, (return_distances, return_indices))
+    axes = axes_of(image, sampling)
+    return euclidean(image, axes, scipy.ndimage.distance_transform_edt, (return_distances, return_indices))
 
 
 def distance_transform_bf(
@@ -127,8 +120,8 @@ def distance_transform_bf(
     image = lift(input)
     wanted = return_distances, return_indices
     if name == "euclidean":
-        return _euclidean(image, nearest.axes_of(image, sampling), _NOWHERE, wanted)
-    return _steps(image, name, np.uint32(np.iinfo(np.uint32).max), reference, wanted)
+        return euclidean(image, axes_of(image, sampling), reference, wanted)
+    return steps(image, name, np.uint32(np.iinfo(np.uint32).max), reference, wanted)
 
 
 def distance_transform_cdt(
@@ -169,8 +162,8 @@ def distance_transform_cdt(
         return reference(input, metric, return_distances, return_indices, distances, indices)
     _check(return_distances, return_indices, distances, indices)
     image = lift(input)
-    found = _metric(metric, len(nearest.axes_of(image, 1)))
-    return _steps(image, found, np.int32(-1), reference, (return_distances, return_indices))
+    found = _metric(metric, len(axes_of(image, 1)))
+    return steps(image, found, np.int32(-1), reference, (return_distances, return_indices))
 
 
 def _check(return_distances: bool, return_indices: bool, distances: Any, indices: Any) -> None:
@@ -201,60 +194,3 @@ def _metric(metric: Any, ndim: int) -> Any:
         if np.array_equal(structure != 0, scipy.ndimage.generate_binary_structure(ndim, reach)):
             return name
     return structure
-
-
-def _euclidean(
-    image: Lifted, axes: tuple[Axis, ...], nowhere: float | None, wanted: tuple[bool, bool]
-) -> Any:
-    if not wanted[1]:
-        return _results(image, axes, wanted, (lambda: nearest.euclidean(image, axes, nowhere), _never))
-    # Brute force takes the last in C order of those that are as near.
-    taken = axes if nowhere is None else axes[::-1]
-    places = nearest.places(image, taken, latest=nowhere is not None)
-    outside = (-1 if nowhere is None else 0,) + (0,) * (len(axes) - 1)
-
-    def distances() -> Node:
-        from chunkmed.kernels import features
-
-        call = Call(features.distances, {"taken": taken, "nowhere": nowhere})
-        return Pencil(call, places, [], np.float64, workspace=0.5, placed=True)
-
-    return _results(image, taken, wanted, (distances, lambda: nearest.components(places, taken, outside)))
-
-
-def _steps(
-    image: Lifted, metric: Any, nowhere: Any, reference: Callable[..., Any], wanted: tuple[bool, bool]
-) -> Any:
-    from chunkmed.kernels import frames
-
-    axes = nearest.axes_of(image, 1)
-    settings = {"along": tuple(axis.number for axis in axes), "metric": metric}
-
-    def distances() -> Node:
-        if isinstance(metric, str):
-            return nearest.steps(image, axes, metric, nowhere)
-        return nearest.frames(image, axes, Call(frames.chamfered, settings), np.int32, 4.0)
-
-    def indices() -> Node:
-        call = Call(frames.nearest_places, {**settings, "reference": reference})
-        return nearest.components(nearest.frames(image, axes, call, np.int64, 5.0), axes, (0,) * len(axes))
-
-    return _results(image, axes, wanted, (distances, indices))
-
-
-def _never() -> Node:
-    raise AssertionError("not wanted")
-
-
-def _results(image: Lifted, taken: tuple[Axis, ...], wanted: tuple[bool, bool], makers: _Makers) -> Any:
-    """Return what is wanted of distances and indices, one or a pair of them."""
-    out = []
-    for asked, make in zip(wanted, makers, strict=True):
-        if asked:
-            out.append(nearest.lowered(image, _of_nothing(make(), image), taken))
-    return tuple(out) if len(out) == 2 else out[0]
-
-
-def _of_nothing(node: Node, image: Lifted) -> Node:
-    """Return a constant for an image without voxels, of which there is nothing to make."""
-    return Constant(node.shape, node.dtype.type(0)) if 0 in image.node.shape else node

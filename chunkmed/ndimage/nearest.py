@@ -17,7 +17,7 @@ from chunkmed.graph.pencils import Apart, Components, Pencil
 from chunkmed.graph.views import Chunks, natural_chunks, view
 from chunkmed.grid import Grid
 from chunkmed.kernels import distance as kernels
-from chunkmed.kernels.distance import Axis
+from chunkmed.kernels.axes import Axis
 from chunkmed.ndimage.arguments import per_axis
 
 __all__ = ["axes_of", "components", "euclidean", "frames", "lowered", "places", "steps"]

@@ -85,6 +85,8 @@ def operations(folder: Path) -> dict[str, Callable[[Any], Any]]:
         "median_filter": saved(lambda image: ndi.median_filter(image, 3)),
         "label": lambda image: ndi.label(image > 1500),
         "fill holes": saved(lambda image: ndi.binary_fill_holes(image > 1500)),
+        "distance_transform_edt": saved(lambda image: ndi.distance_transform_edt(image < 1500)),
+        "distance_transform_cdt": saved(lambda image: ndi.distance_transform_cdt(image < 1500)),
         "chain": saved(lambda image: ndi.binary_closing(ndi.gaussian_filter(image, 2) > 1500, iterations=5)),
         "reductions over t": saved(lambda image: (image.mean("t") / (image.std("t") + 1)).expand_dims("t")),
         **{n: saved(lambda image, n=n: getattr(ndi, n)(image > 1500, iterations=3)) for n in masks},

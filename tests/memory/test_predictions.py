@@ -16,8 +16,9 @@ pytestmark = pytest.mark.skipif(
     sys.version_info >= (3, 12) and not os.environ.get("CHUNKMED_LONG"),
     reason="measured on one Python; CHUNKMED_LONG=1 measures on all",
 )
-#: Statistics are one function in different words: one of each kind stands for them.
+#: Statistics are one function in different words, and so are distances: one of each kind stands for them.
 ALIKE = {
+    "distance_transform_cdt",
     "variance",
     "standard_deviation",
     "minimum",

@@ -18,6 +18,7 @@ import chunkmed.testing.strategies as cst
 from chunkmed.coords import attach
 from chunkmed.errors import InputError
 from chunkmed.graph.budget import Budget
+from chunkmed.graph.evaluate import walk
 from chunkmed.graph.lift import lift
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.spill import Spill
@@ -60,7 +61,7 @@ def masks(draw):
     return mask, da.from_array(mask, chunks=draw(cst.chunkings(shape)))
 
 
-@settings(max_examples=30, **RUN)
+@settings(max_examples=25, **RUN)
 @given(data=st.data(), case=masks())
 def test_any_chunking_is_scipys_to_the_last_bit(data, case):
     mask, lazy = case
@@ -111,6 +112,33 @@ def test_dask_makes_nothing_twice():
     found = ndi.distance_transform_edt(lazy).compute()
     np.testing.assert_array_equal(found, scipy.ndimage.distance_transform_edt(mask))
     assert len(counted) == len(set(counted)) == 18
+
+
+@pytest.mark.parametrize("share", [0.5, 0.98, 0.99995])
+@pytest.mark.parametrize("sampling", [None, 0.7, (1.5, 0.7, 0.7)])
+def test_near_and_far_background(share, sampling):
+    # Equal steps that are no binary fractions: many are as near but for rounding.
+    mask = np.random.default_rng(2).random((20, 50, 60)) < share
+    found = ndi.distance_transform_edt(da.from_array(mask, chunks=40), sampling)
+    np.testing.assert_array_equal(found, scipy.ndimage.distance_transform_edt(mask, sampling))
+    for metric in ("taxicab", "chessboard"):
+        found = ndi.distance_transform_cdt(da.from_array(mask, chunks=40), metric)
+        np.testing.assert_array_equal(found, scipy.ndimage.distance_transform_cdt(mask, metric))
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_scipy_does_it_all_where_it_is_asked_to(name, monkeypatch):
+    monkeypatch.setenv("CHUNKMED_KERNELS", "scipy")
+    mask = blobs((2, 4, 9, 7))
+    mask[1] = True
+    image = xr.DataArray(da.from_array(mask, chunks=3), dims=("t", "z", "y", "x"))
+    function = f"distance_transform_{name.split()[0]}"
+    found = getattr(ndi, function)(image, return_indices=True, **METRICS[name]())
+    assert any("(along 1 2 3)" in node.label for node in walk([lift(found[0]).node]))
+    for t in range(2):
+        wanted = getattr(scipy.ndimage, function)(mask[t], return_indices=True, **METRICS[name]())
+        np.testing.assert_array_equal(found[0][t], wanted[0])
+        np.testing.assert_array_equal(found[1][:, t], wanted[1])
 
 
 def on_grid(mask, z_mm, **more):
