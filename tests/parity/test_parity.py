@@ -262,6 +262,18 @@ def test_number_of_one_counts_voxels():
     check(found, wanted, 0)
 
 
+@pytest.mark.parametrize("name", ["sum", "maximum", "center_of_mass", "extrema"])
+def test_labels_of_other_shapes_broadcast_as_scipys(name):
+    image, labels = image_of("int16")[0, 0], labels_of()[0, 0, :1]
+    lazy = da.from_array(labels, chunks=5)
+    found = getattr(ndi, name)(chunked(image), lazy, [1, 2, 5])
+    wanted = getattr(scipy.ndimage, name)(image, labels, [1, 2, 5])
+    for got, part in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(got, part)
+    with pytest.raises(InputError, match="differ in shape"):
+        getattr(ndi, name)(chunked(image), lazy[:, 1:], [1, 2])
+
+
 def test_every_public_function_is_in_the_table():
     ours = {name for name in ndi.__all__ if getattr(ndi, name) is not getattr(scipy.ndimage, name, None)}
     assert ours - set(REFUSED) == {row.name for row in ROWS}
@@ -274,3 +286,25 @@ def test_every_border_mode_and_dtype_is_in_the_table():
         rows = [row for row in ROWS if row.name == name]
         assert {row.arguments.get("mode") for row in rows} >= set(MODES)
         assert {dtype for row in rows for dtype in row.dtypes} == set(DTYPES)
+
+
+@pytest.mark.parametrize("name", ["median_filter", "gaussian_filter"])
+@pytest.mark.parametrize(
+    ("axes", "kind", "says"),
+    [
+        ((1.5,), TypeError, "as an integer"),
+        ((0, 3), ValueError, "out of range"),
+        ((1, -2), ValueError, "unique"),
+    ],
+)
+def test_axes_are_refused_as_scipy_does(name, axes, kind, says):
+    for image in (image_of("int16")[0], chunked(image_of("int16")[0])):
+        with pytest.raises(kind, match=says):
+            getattr(ndi, name)(image, 3, axes=axes)
+
+
+def test_axes_may_be_an_array():
+    image, axes = image_of("int16")[0], np.array([0, -1])
+    check(
+        ndi.median_filter(chunked(image), 3, axes=axes), scipy.ndimage.median_filter(image, 3, axes=axes), 0
+    )
