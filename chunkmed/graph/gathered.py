@@ -173,20 +173,31 @@ def _round(
     for _, result in program.run(_Gather(groups, chosen), name=name, skip=skip):
         for t, *found in result:
             parts.setdefault(t, []).append((found[0], found[1], found[2]))
+    volume = int(np.prod(groups.volume, dtype=np.int64))
     for t in sorted(parts):
-        yield from _members(t, parts.pop(t), positions)
+        yield from _members(t, parts.pop(t), volume, positions)
 
 
-def _members(t: int, parts: list[tuple[Array, Array, Array]], positions: bool) -> Iterator[Members]:
+def _members(
+    t: int, parts: list[tuple[Array, Array, Array]], volume: int, positions: bool
+) -> Iterator[Members]:
     own, places, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     parts.clear()
-    order = np.lexsort((places, own))
+    # Sorted block by block: what is left is to merge, which a stable sort does in one go.
+    order = np.argsort(own.astype(np.int64) * volume + places, kind="stable")
     own = own[order]
     starts = np.flatnonzero(np.diff(own, prepend=-1))
     for first, last in zip(starts, [*starts[1:], len(own)], strict=True):
         which = order[first:last]
         where = places[which] if positions else np.empty(0, np.int64)
         yield Members(t, int(own[first]), values[which], where)
+
+
+def _by_group(own: Array, places: Array) -> Array:
+    """Return places of a block by group, and in order within each."""
+    both = own.astype(np.int64) << 32 | places
+    both.sort()
+    return np.asarray(both & 0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -204,6 +215,7 @@ class _Gather:
             own = np.zeros(frame.values.size, np.int32) if frame.groups is None else frame.groups
             places = np.flatnonzero(wanted[own])
             if len(places):
+                places = _by_group(own[places], places)
                 at = self.groups.positions(box, places)
                 out.append((frame.time, own[places], at, frame.values[places]))
         return out
