@@ -12,7 +12,8 @@ from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, sides
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
-from chunkmed.kernels.moments import Moments, block_moments, groups_of, merge_moments
+from chunkmed.kernels.groups import groups_of
+from chunkmed.kernels.moments import Moments, block_moments, merge_moments
 
 __all__ = ["Axes", "Grouping", "Merged", "copied_bytes", "label_statistics", "positions"]
 

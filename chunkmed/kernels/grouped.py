@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.moments import Groups
+from chunkmed.kernels.groups import Groups
 
 __all__ = ["count_bins", "count_values", "sum_values"]
 

@@ -13,7 +13,7 @@ from chunkmed.graph.nodes import Array, Call, Node, Stencil
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.reduce import Axes, Merged, copied_bytes
 from chunkmed.grid import step_weights
-from chunkmed.kernels.moments import groups_of
+from chunkmed.kernels.groups import groups_of
 from chunkmed.kernels.surfaces import crofton_weights, surface_elements
 from chunkmed.measures.about import About
 from chunkmed.measures.parts import COUNTS, MOMENTS, SURFACE, Block, Found, Part

@@ -14,11 +14,12 @@ import xarray as xr
 from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.lift import lift
-from chunkmed.graph.nodes import Array
+from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.reduce import Axes
 from chunkmed.graph.seams import Seams, Slabs
 from chunkmed.kernels.components import block_labels, block_slabs
+from chunkmed.measures.about import About
 from chunkmed.measures.gathering import block_tables, copied_sum, frames_of, parts_of, slices_of, surface_node
 from chunkmed.measures.measuring import USUAL, about_of, checked_records, on_one_grid, reported
 from chunkmed.measures.parts import SURFACE, Found, Part
@@ -97,8 +98,7 @@ def measure_objects(
     >>> measure_objects(mask, what=["count"])["count"].values.tolist()
     [2, 1]
     """
-    mask = mask if mask.dtype == bool else mask != 0
-    mask, image = on_one_grid(mask, image)
+    mask, image = on_one_grid(mask if mask.dtype == bool else mask != 0, image)
     lifted = lift(mask).one_channel()
     if 0 in lifted.node.shape:
         raise InputError("an empty image", kind="empty-image", why=f"shape {lifted.node.shape}")
@@ -113,19 +113,24 @@ def measure_objects(
             why="objects that touch across an edge only are not told apart while they are labelled",
             fix="labels, n = ndimage.label(mask); measure(labels, ...)",
         )
-    nodes = [lifted.node]
-    has_values = image is not None and any(record.needs_values for record in records)
-    if image is not None and has_values:
-        nodes.append(lift(image).node)
+    values = None if image is None or not any(r.needs_values for r in records) else lift(image).node
+    found = _found(lifted.node, values, about, parts, full)
+    return reported(found, records, about, mask, image, out)
+
+
+def _found(
+    mask: Node, values: Node | None, about: About, parts: Sequence[Part], structure: Array
+) -> list[Found]:
+    nodes = [mask] if values is None else [mask, values]
     copied = copied_sum(nodes, parts) + _LABELLING_BYTES
     if SURFACE in parts:
-        nodes.append(surface_node(lifted.node, about))
+        nodes.append(surface_node(mask, about))
     program = make_program(nodes, sink_bytes=copied)
-    task = _MeasureBlock(full, about.axes, slices_of(about), parts, has_values)
-    joined = _Joined(parts, about.axes, Seams(full, regular_chunks(lifted.node.shape, program.plan.block)))
+    task = _MeasureBlock(structure, about.axes, slices_of(about), tuple(parts), values is not None)
+    joined = _Joined(parts, about.axes, Seams(structure, regular_chunks(mask.shape, program.plan.block)))
     for _, part in program.run(task, name="measuring objects"):
         joined.add(part)
-    return reported(joined.found, records, about, mask, image, out)
+    return joined.found
 
 
 @dataclass(frozen=True)

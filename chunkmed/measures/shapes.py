@@ -34,7 +34,11 @@ def equivalent_diameter_mm(found: Found, about: About) -> Array:
 
 
 def surface_area_mm2(found: Found, about: About) -> Array:
-    """Return what the voxels at the surface stand for."""
+    """Return what the voxels at the surface stand for; outside of the image is background.
+
+    Balls come out right to 1.5 % from a radius of 6 voxels on (3 % where steps differ three times); planes
+    along the grid, the worst case, 7 % too small, and more where edges are many.
+    """
     check_solid(about, "a surface")
     table: Array = found.tables["surface"].total
     return table
