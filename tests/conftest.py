@@ -33,6 +33,7 @@ _ALIKE = (
     "test_resume.py::test_killed_again_and_again",
     "test_cli.py::test_demo",
     "test_cli.py::test_a_signal_leaves",
+    "test_scipys.py::test_scipys_own_tests",
 )
 
 

@@ -12,6 +12,8 @@ LEAST_SHARE = 0.97
 MOST_EXCEPTIONS = 0.05
 
 
+# Where no other test has compiled the kernels, they are compiled here.
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(suite_folder() is None, reason="scipy was installed without its tests")
 def test_scipys_own_tests(record_property):
     report = run_suite(1, FILES, LEFT_TO_THE_LONG_RUN)
