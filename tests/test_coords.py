@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import chunkmed.accessors
 import chunkmed as cm
+import chunkmed.accessors
 import chunkmed.ndimage as ndi
 from chunkmed.coords import attach, grid_of, has_grid, spacing_of, time_dim_of
 from chunkmed.errors import InputError
