@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import chunkmed as cm
 import chunkmed.ndimage as ndi
-from benchmarks.operations import ARITHMETIC, Steps, applied
+from benchmarks.operations import ARITHMETIC, FUNCTIONS, Steps, applied, first_of, magnitude
 from benchmarks.peers import Facts, Job
 from benchmarks.plans import Plans
 from chunkmed.graph.run import observing
@@ -15,19 +15,12 @@ __all__ = ["COMPARED", "FORMAT", "STEPS", "VARIANTS", "planned", "run"]
 
 FORMAT, VARIANTS, COMPARED = "chunkmed", ("",), True
 
-
-def label(image: Any) -> Any:
-    """Label every time point."""
-    return ndi.label(image)[0]
-
-
 #: A DataArray is filtered along z, y, x at every time point.
 STEPS: Steps = {
     **ARITHMETIC,
-    "gaussian": ndi.gaussian_filter,
-    "closing": ndi.binary_closing,
-    "label": label,
-    "fill_holes": ndi.binary_fill_holes,
+    **{name: getattr(ndi, name) for name in FUNCTIONS if hasattr(ndi, name)},
+    "label": first_of(ndi.label),
+    "sobel_magnitude": partial(magnitude, sobel=ndi.sobel),
 }
 
 

@@ -63,7 +63,7 @@ def threshold(
 def level_of(image: xr.DataArray, level: float | str, where: xr.DataArray | None, padding: str) -> float:
     """Return a level as a number: "otsu" is found for the whole image."""
     if level == "otsu":
-        return intensity.otsu(image, where, padding=padding)
+        return float(intensity.otsu(image, where, padding=padding))
     if isinstance(level, str):
         raise InputError(f"{level!r} is not a level", kind="bad-level", fix='give a number or "otsu"')
     return level

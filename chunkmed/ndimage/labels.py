@@ -14,12 +14,12 @@ import scipy.ndimage
 import xarray as xr
 
 from chunkmed.errors import InputError
-from chunkmed.graph.components import Components, find_components
+from chunkmed.graph.components import find_components
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.lookup import Lookup
 from chunkmed.graph.nodes import Array
 
-__all__ = ["embedded", "label"]
+__all__ = ["embedded", "label", "ranks"]
 
 
 def label(
@@ -98,17 +98,26 @@ def embedded(structure: Any, along: Sequence[int], ndim: int) -> Array:
 
 def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any) -> tuple[Lookup, Array]:
     found = find_components(image.node, structure)
-    numbers, counts = _numbers(found, apart)
+    numbers, counts = ranks(found.firsts, found.roots, shape, apart)
     return found.look_up(numbers.astype(_label_dtype(output, counts)), f"labels {apart}"), counts
 
 
-def _numbers(found: Components, apart: int | None) -> tuple[Array, Array]:
-    """Return the final number of each local label and the counts per time point."""
-    roots = found.roots
+def ranks(firsts: Array, roots: Array, shape: Sequence[int], apart: int | None) -> tuple[Array, Array]:
+    """Return the final number of each local label and the counts per time point.
+
+    Parameters
+    ----------
+    firsts, roots : ndarray of int64, shape (n,)
+        First voxel of each local label, and the local label that stands for its component.
+    shape : sequence of int
+        Of the image.
+    apart : int, optional
+        Axis along which nothing connects and numbers restart.
+    """
     own = np.flatnonzero(roots == np.arange(len(roots)))
-    times = found.times(apart)[own]
-    order = np.lexsort((found.firsts[own], times))
-    counts = np.bincount(times, minlength=1 if apart is None else found.shape[apart])
+    times = np.zeros(len(own), np.int64) if apart is None else np.unravel_index(firsts[own], shape)[apart]
+    order = np.lexsort((firsts[own], times))
+    counts = np.bincount(times, minlength=1 if apart is None else shape[apart])
     starts = np.concatenate([[0], np.cumsum(counts)])[:-1]
     rank = np.zeros(len(roots), np.int64)
     rank[own[order]] = np.arange(len(own)) - np.repeat(starts, counts) + 1

@@ -16,6 +16,7 @@ from chunkmed.graph.nodes import Call, Node, Stencil
 from chunkmed.kernels import morphology as kernels
 from chunkmed.ndimage.arguments import check_origins, output_dtype, per_axis
 from chunkmed.ndimage.stable import Neighbours, until_stable
+from chunkmed.ndimage.windows import origins_in_order
 
 __all__ = ["binary_closing", "binary_dilation", "binary_erosion", "binary_opening", "checked_structure"]
 
@@ -149,6 +150,9 @@ def _morphology(
     along = image.axes(axes)
     shape = checked_structure(structure, len(along))
     origins = [int(value) for value in per_axis(origin, len(along), "origin")]
+    # A structure lies along the axes in the order of the image, in whatever order they are named.
+    order = origins_in_order(origins, along, len(image.node.shape))
+    along, origins = tuple(sorted(along)), list(order)
     check_origins(origins, shape.shape)
     steps = _checked_iterations(iterations)
     if steps < 1:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from chunkmed import masks, ndimage, tracking
+from chunkmed import intensity, masks, ndimage, tracking
 from chunkmed.errors import InputError
 
 __all__ = ["OPERATIONS", "Operation", "operation"]
@@ -47,6 +47,8 @@ def _label(image: Any, **settings: Any) -> Any:
 _label.__doc__ = ndimage.label.__doc__
 
 _FILTERS = ("gaussian_filter", "median_filter")
+#: Operations that put values on another scale.
+INTENSITIES = ("clip", "equalize", "normalize", "rescale", "window")
 _MORPHOLOGY = ("binary_erosion", "binary_dilation", "binary_opening", "binary_closing")
 _CONNECTED = ("binary_fill_holes", "binary_propagation")
 _MASKS = (
@@ -70,6 +72,7 @@ OPERATIONS: dict[str, Operation] = {
     **{name: _operation(name, getattr(ndimage, name)) for name in (*_FILTERS, *_MORPHOLOGY, *_CONNECTED)},
     "label": _operation("label", _label, ndimage.label),
     **{name: _operation(name, getattr(masks, name)) for name in _MASKS},
+    **{name: _operation(name, getattr(intensity, name)) for name in INTENSITIES},
     "follow": Operation("follow", tracking.follow, ("at",)),
 }
 

@@ -19,6 +19,7 @@ from chunkmed.graph.standins import Imagined, NotMadeError
 from chunkmed.graph.views import view
 from chunkmed.provenance import content_hash
 from chunkmed.recipe.model import Measurement, Recipe, Step
+from chunkmed.recipe.operations import INTENSITIES
 from chunkmed.recipe.pipeline import Pipeline
 from chunkmed.writing import planned_passes
 
@@ -89,6 +90,8 @@ class _Planner(Pipeline):
 
     def _stand_in(self, step: Step) -> xr.DataArray:
         """Return an image for what the step gives; what it reads once more is a pass too."""
+        if step.do in INTENSITIES:
+            return self._unmade(step.of[0], step.settings.get("dtype", np.float32), step.name)
         labels = self._unmade(step.of[0], np.int32, step.name)
         if _LABELS.get(step.do, False):
             self._note(f"{step.name} (following)", make_program([lift(labels).node], sink_bytes=4))
