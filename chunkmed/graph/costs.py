@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.evaluate import needs, walk
-from chunkmed.graph.nodes import Node, Opaque, Source, Stencil
+from chunkmed.graph.nodes import Node, Opaque, Source
 
 __all__ = [
     "KERNEL_NS",
@@ -74,8 +74,8 @@ def _made(node: Node, box: Box) -> int:
 
 def _node_ns(node: Node) -> float:
     """Return the time per voxel of a node itself."""
-    if isinstance(node, Stencil):
-        return node.cost_ns
+    if (known := getattr(node, "cost_ns", None)) is not None:
+        return float(known)
     if isinstance(node, Source | Opaque):
         own = getattr(node.reader, "reading_ns", None) if isinstance(node, Source) else None
         return own or READ_NS_PER_BYTE * node.dtype.itemsize

@@ -11,12 +11,12 @@ import scipy.ndimage
 from chunkmed.graph.costs import KERNEL_NS
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Stencil
-from chunkmed.kernels import windows as kernels
+from chunkmed.kernels import weights as kernels
 from chunkmed.kernels.steps import Step
 from chunkmed.ndimage.arguments import per_axis
 from chunkmed.ndimage.lines import along_lines
 from chunkmed.ndimage.probe import domain_of, named_axis, tried, warn_of_range
-from chunkmed.ndimage.windows import reach_of, whole_window
+from chunkmed.ndimage.reach import reach_of, whole_window
 
 __all__ = ["convolve", "convolve1d", "correlate", "correlate1d"]
 

@@ -21,8 +21,8 @@ from chunkmed.graph.nodes import Call, Stencil
 from chunkmed.kernels import functions as kernels
 from chunkmed.ndimage.arguments import per_axis, refuse_text
 from chunkmed.ndimage.probe import domain_of, named_axis, tried
+from chunkmed.ndimage.reach import reach_of, whole_window
 from chunkmed.ndimage.stencils import window_of
-from chunkmed.ndimage.windows import reach_of, whole_window
 
 __all__ = ["checked_function", "generic_filter", "generic_filter1d", "spanning", "user_made", "widths_of"]
 

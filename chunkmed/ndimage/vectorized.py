@@ -17,7 +17,7 @@ from chunkmed.kernels import functions as kernels
 from chunkmed.ndimage.arguments import output_dtype, per_axis, refuse_text
 from chunkmed.ndimage.generic import checked_function, user_made, widths_of
 from chunkmed.ndimage.probe import tried
-from chunkmed.ndimage.windows import reach_of
+from chunkmed.ndimage.reach import reach_of
 
 __all__ = ["vectorized_filter"]
 
