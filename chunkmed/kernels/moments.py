@@ -294,20 +294,25 @@ def merge_moments(parts: list[Moments]) -> Moments:
 
     The result does not depend on the order of the parts but in the last bits of floats.
     """
-    every = Moments(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Moments)))
+    label = np.concatenate([part.label for part in parts])
     # Stable, which is fast where the parts are sorted.
-    order = np.argsort(every.label, kind="stable")
-    label = every.label[order]
+    order = np.argsort(label, kind="stable")
+    label = label[order]
     first = np.flatnonzero(np.concatenate([[True], label[1:] != label[:-1]])[: len(label)])
     sizes = np.diff(np.append(first, len(label)))
     several = sizes > 1
-    out = every.rows(order[first])
-    if np.any(several):
+    chosen, split = order[first], order[np.repeat(several, sizes)]
+    out, rest = {}, {}
+    for name in (f.name for f in fields(Moments)):
+        # A column at a time: no second copy of everything.
+        column = np.concatenate([getattr(part, name) for part in parts])
+        out[name], rest[name] = column[chosen], column[split]
+    if len(split):
         # Most labels lie in one block and stay as they are.
-        added = _merged(every.rows(order[np.repeat(several, sizes)]), sizes[several])
-        for name, column in vars(out).items():
+        added = _merged(Moments(**rest), sizes[several])
+        for name, column in out.items():
             column[several] = getattr(added, name)
-    return out
+    return Moments(**out)
 
 
 def _merged(every: Moments, sizes: Array) -> Moments:
