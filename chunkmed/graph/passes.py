@@ -17,6 +17,7 @@ from chunkmed.graph.checkpoint import Checkpoint
 from chunkmed.graph.costs import PASS_NS, TASK_NS, WRITE_NS_PER_BYTE, encoding_bytes, task_ns
 from chunkmed.graph.evaluate import is_lasting, needs, walk
 from chunkmed.graph.nodes import Node, Source, Stencil
+from chunkmed.graph.pencils import Apart
 from chunkmed.graph.plan import Plan, central_box, make_plan
 from chunkmed.graph.program import Early, Program
 from chunkmed.graph.spill import Spill
@@ -96,6 +97,9 @@ class _Passes:
             elif isinstance(node, Total):
                 alike = [item for item in order if isinstance(item, Total) and item.group == node.group]
                 self._count(tuple(alike))
+            elif isinstance(node, Apart):
+                # Only dask needs it made apart: here the plan says what is kept.
+                (self._stand_ins[node.token],) = self.prepared([node.parent])
         return substitute(nodes, self._stand_ins)
 
     def keep(self, spilling: _Spilling, why: str) -> None:
