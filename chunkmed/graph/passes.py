@@ -23,6 +23,7 @@ from chunkmed.graph.program import Early, Program
 from chunkmed.graph.spill import Spill
 from chunkmed.graph.standins import Imagined, substitute
 from chunkmed.graph.totals import Counting, Total, counting_bytes
+from chunkmed.graph.warp import Warp
 from chunkmed.provenance import content_hash
 from chunkmed.store import layout_of
 
@@ -190,7 +191,7 @@ def _places(nodes: Nodes, plan: Plan | None) -> list[Node]:
     What a stencil reads is computed again in its halo; a stored array is only read again.
     """
     order = walk(nodes)
-    read = {item.token: item for node in order if isinstance(node, Stencil) for item in node.inputs}
+    read = {item.token: item for node in order if isinstance(node, Stencil | Warp) for item in node.inputs}
     found = [item for item in read.values() if _worth_keeping(item)]
     if plan is None:
         return found[:_PLACES]

@@ -7,15 +7,20 @@ from typing import Any
 
 import xarray as xr
 
+import chunkmed.accessors  # noqa: F401 - registers image.cm
 from chunkmed.coords import grid_of
 from chunkmed.errors import ChunkmedError, InputError, SourceError
 from chunkmed.measures import measure
-from chunkmed.padding import padding_range
+from chunkmed.padding import padding_range, valid_of
 from chunkmed.recipe.model import Measurement, Recipe, Step
 from chunkmed.recipe.operations import operation
 
 __all__ = ["Pipeline"]
 
+#: Operations that make masks of values: padding is not in them.
+_BY_LEVEL = ("threshold", "hysteresis")
+#: Operations that may leave padding out.
+_LOOK_AT_VALUES = (*_BY_LEVEL, "equalize", "normalize", "rescale")
 #: What stands for a measure where the image has no millimetres, several slices or one.
 _WITHOUT_MM = {"volume": ("volume_vox", "area_px"), "area": ("area_px", "area_px")}
 
@@ -71,7 +76,7 @@ class Pipeline:
         for key in found.images:
             if key in settings:
                 settings[key] = self[str(settings[key])]
-        if step.do == "threshold":
+        if step.do in _LOOK_AT_VALUES:
             settings["padding"] = "exclude" if self.recipe.exclude_padding else "include"
         with xr.set_options(arithmetic_join="exact"):
             try:
@@ -79,12 +84,12 @@ class Pipeline:
             except ChunkmedError as error:
                 error.where = error.where or f"recipe {self.recipe.name}, step {step.name!r}"
                 raise
-            return self._without_padding(out) if step.do == "threshold" else out
+            return self._without_padding(out) if step.do in _BY_LEVEL else out
 
     def _without_padding(self, mask: xr.DataArray) -> xr.DataArray:
         if not self.recipe.exclude_padding or padding_range(self.image.attrs) is None:
             return mask
-        kept: xr.DataArray = mask & self.image.cm.valid
+        kept: xr.DataArray = mask & valid_of(self.image)
         return kept
 
     def _value(self, value: Any) -> Any:

@@ -11,6 +11,7 @@ function takes and gives:
 - ``position``: the same, where the value at the position counts and not the position
 - ``extrema``: ``f(image, labels, index) -> (lowest, highest, position, position)``
 - ``boxes``: ``f(labels, **arguments) -> list of boxes``
+- ``grouped``: as ``parity.numbers.run`` calls it
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Row:
     wide: Mapping[str, Any] | None = None
     """Arguments for four axes, where those for three do not fit."""
     note: str = ""
+    most_axes: int = 4
+    """Axes that the function takes at most."""
 
     @property
     def id(self) -> str:
