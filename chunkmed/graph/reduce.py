@@ -80,7 +80,7 @@ class _BlockStatistics:
         rest = iter(arrays)
         labels = next(rest) if self.with_labels else np.int32(1)
         values = self.axes.frames(next(rest)) if self.with_values else None
-        labels = np.broadcast_to(labels, sides(box))
+        labels = np.broadcast_to(_whole_numbers(np.asarray(labels)), sides(box))
         if self.grouping == "positive":
             labels = labels > 0
         start, corner = self.axes.span(box)
@@ -89,6 +89,13 @@ class _BlockStatistics:
             (start + t, block_moments(groups_of(ids), None if values is None else values[t], *place))
             for t, ids in enumerate(self.axes.frames(labels))
         ]
+
+
+def _whole_numbers(labels: Array) -> Array:
+    """Return labels; refuse fractions, which would be cut to the number of another object."""
+    if labels.dtype.kind == "f" and bool(np.any(np.mod(labels, 1) > 0)):
+        raise InputError("labels are no whole numbers", kind="bad-labels", fix="labels.astype(int)")
+    return labels
 
 
 def label_statistics(

@@ -308,3 +308,10 @@ def test_axes_may_be_an_array():
     check(
         ndi.median_filter(chunked(image), 3, axes=axes), scipy.ndimage.median_filter(image, 3, axes=axes), 0
     )
+
+
+def test_labels_that_are_no_whole_numbers_are_refused():
+    labels = np.array([0.0, 1.0, 2.0, np.nan, 2.5])
+    assert ndi.sum(1, da.from_array(labels[:4], chunks=2), [1, 2]).tolist() == [1, 1]
+    with pytest.raises(InputError, match="whole numbers"):
+        ndi.sum(1, da.from_array(labels, chunks=2), [1, 2])
