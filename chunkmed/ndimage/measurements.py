@@ -208,7 +208,7 @@ def _typed(column: Array, request: _Request) -> Array:
 
 
 def _at(indices: Array, request: _Request) -> Array:
-    return positions(indices, request.axes.volume, len(request.axes.space))
+    return positions(indices, request.axes.whole, len(request.axes.space))
 
 
 def minimum_position(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
@@ -240,7 +240,7 @@ def _mass(table: Moments, request: _Request) -> Array:
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             center = table.weighted / table.total[:, None]
-    return center[:, 3 - ndim :]
+    return center[:, center.shape[1] - ndim :]
 
 
 def center_of_mass(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
@@ -288,6 +288,6 @@ def _boxes(table: Moments, max_label: int, ndim: int) -> list[tuple[slice, ...] 
     out: list[tuple[slice, ...] | None] = [None] * most
     for name, start, stop in zip(table.label, table.start, table.stop, strict=True):
         if 0 < name <= most:
-            pairs = zip(start[3 - ndim :], stop[3 - ndim :], strict=True)
+            pairs = zip(start[len(start) - ndim :], stop[len(stop) - ndim :], strict=True)
             out[int(name) - 1] = tuple(slice(int(a), int(b)) for a, b in pairs)
     return out
