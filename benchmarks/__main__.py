@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks run|report|efficiency|ingest``."""
+"""Command line: ``python -m benchmarks run|report|efficiency|functions|ingest``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import tables
+from benchmarks import functions, tables
 from benchmarks.cases import CASES
 from benchmarks.operations import OPERATIONS
 from benchmarks.peers import NAMES
@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
             _add_choices(command)
         if name == "run":
             command.add_argument("--peers", default=",".join(NAMES), help="names, or modules with a dot")
+    functions.add_arguments(commands.add_parser("functions", help=functions.__doc__.splitlines()[0]))
     _add_ingest(commands.add_parser("ingest", help="read DICOM series: chunkmed beside its peers"))
     return whole
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,8 @@ class Case:
     seed: int = 0
     spacing_mm: tuple[float, float, float] = (2.0, 1.0, 1.0)
     """Steps along z, y, x."""
+    series: str = ""
+    """Folder of a real DICOM series (below ``$CHUNKMED_TEST_DATA``) whose values it has."""
 
     @property
     def nbytes(self) -> int:
@@ -66,11 +70,21 @@ class Case:
 _ALL = (
     Case("tiny", (2, 16, 128, 128), (1, 16, 64, 64)),
     Case("small", (4, 64, 512, 512), (1, 32, 256, 256)),
+    Case("one", (1, 64, 512, 512), (1, 32, 256, 256)),
     Case("cine", (30, 16, 512, 512), (1, 16, 256, 256), spacing_mm=(8.0, 1.5, 1.5)),
     Case("big", (1, 1024, 1024, 1024), (1, 32, 256, 256), spacing_mm=(1.0, 1.0, 1.0)),
     # 4 and 40 GB that differ in nothing but the number of time points: is memory flat in it?
     Case("big4", (120, 64, 512, 512), (1, 32, 256, 256)),
     Case("cine40", (1200, 64, 512, 512), (1, 32, 256, 256)),
+    # Real images, small: chest CT with padding, functional MR.
+    Case(
+        "ct",
+        (1, 28, 512, 512),
+        (1, 28, 256, 256),
+        spacing_mm=(2.5, 0.8984, 0.8984),
+        series="ct_chest_ge_cmbcrc",
+    ),
+    Case("mr", (10, 15, 64, 64), (1, 15, 64, 64), spacing_mm=(5.0, 3.75, 3.75), series="mr_fmri_ge_4d"),
 )
 CASES = {case.name: case for case in _ALL}
 
@@ -102,6 +116,8 @@ class Values:
 
     def read(self, box: Box) -> Array:
         """Return the values of a box."""
+        if self.case.series:
+            return real(self.case)[tuple(slice(a, b) for a, b in box)]
         out = np.empty([b - a for a, b in box], self.dtype)
         for cell in self._touched(box):
             common = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, cell, strict=True)]
@@ -141,6 +157,24 @@ class Values:
         rng = np.random.default_rng(self.case.seed)
         frequencies = 2 * np.pi / rng.uniform(*_WAVELENGTHS_VOX, (_WAVES, 3))
         return frequencies, rng.uniform(0, 2 * np.pi, (_WAVES, 3)), rng.uniform(-0.2, 0.2, _WAVES)
+
+
+@cache
+def real(case: Case) -> Array:
+    """Return the values of a real series, in the dtype of the case.
+
+    Raises
+    ------
+    OSError
+        Where the folder is not there.
+    """
+    import chunkmed as cm
+
+    folder = Path(os.environ.get("CHUNKMED_TEST_DATA", "")) / case.series
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no series at {folder}: set CHUNKMED_TEST_DATA")
+    values = np.asarray(cm.open(folder).data)
+    return values.reshape(case.shape).astype(case.dtype)
 
 
 def _within(box: Sequence[tuple[int, int]], outer: Box) -> tuple[slice, ...]:

@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chunkmed import cardiac, intensity, masks, ndimage
+    from chunkmed import cardiac, compare, intensity, masks, ndimage, resample
     from chunkmed.cardiac import ejection_fraction
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
     from chunkmed.measures import measure
     from chunkmed.pet import suv
-    from chunkmed.tracking import follow, label_at
+    from chunkmed.tracking import follow
 
 __version__ = "0.1.0"
 
@@ -34,6 +34,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "cardiac": "chunkmed.cardiac",
     "checkpoint": "chunkmed.graph.checkpoint:checkpoint",
+    "compare": "chunkmed.compare",
     "config": "chunkmed.graph.budget:config",
     "convert": "chunkmed.conversion:convert",
     "ejection_fraction": "chunkmed.cardiac:ejection_fraction",
@@ -41,12 +42,12 @@ _PUBLIC = {
     "follow": "chunkmed.tracking:follow",
     "imread": "chunkmed.images:imread",
     "intensity": "chunkmed.intensity",
-    "label_at": "chunkmed.tracking:label_at",
     "masks": "chunkmed.masks",
     "measure": "chunkmed.measures:measure",
     "ndimage": "chunkmed.ndimage",
     "open": "chunkmed.images:open",
     "open_labels": "chunkmed.images:open_labels",
+    "resample": "chunkmed.resample",
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
     "suv": "chunkmed.pet:suv",
@@ -56,6 +57,7 @@ _PUBLIC = {
 __all__ = [
     "cardiac",
     "checkpoint",
+    "compare",
     "config",
     "convert",
     "ejection_fraction",
@@ -63,12 +65,12 @@ __all__ = [
     "follow",
     "imread",
     "intensity",
-    "label_at",
     "masks",
     "measure",
     "ndimage",
     "open",
     "open_labels",
+    "resample",
     "save",
     "scan",
     "suv",

@@ -14,11 +14,13 @@ import xarray as xr
 
 from chunkmed.errors import InputError
 
-__all__ = ["ejection_fraction", "summary"]
+__all__ = ["curve", "ejection_fraction", "summary"]
 
 Values = npt.NDArray[np.float64]
 
 _FEWEST_FOR_RATES = 3
+#: Sizes that a table may have, the best first.
+_SIZES = ("volume_ml", "volume_mm3", "area_mm2", "volume_vox", "area_px")
 _UNIT_IN_NAME = re.compile(r"(?P<quantity>.+)_(?P<units>ml|mm|mm2|mm3|px|pixels|voxels)")
 
 
@@ -52,14 +54,95 @@ def ejection_fraction(curve: xr.DataArray | npt.ArrayLike) -> float:
     return (largest - smallest) / largest
 
 
-def summary(curve: xr.DataArray) -> xr.Dataset:
+def curve(table: xr.Dataset, label: int | None = None) -> xr.DataArray:
+    """Return the size of one object over time, and say where it cannot be trusted.
+
+    Parameters
+    ----------
+    table : Dataset (t, label) or (t)
+        As :func:`chunkmed.measure` or :func:`chunkmed.follow` give it, with one of ``volume_ml``,
+        ``volume_mm3``, ``area_mm2``, ``volume_vox``, ``area_px``.
+    label : int, optional
+        Which object, where there are several.
+
+    Returns
+    -------
+    DataArray (t)
+        Volume in ml where there is one. A ``UserWarning`` tells of a single slice (its area is no
+        volume), of sizes without millimetres, of an object that touches the border of the image (part of
+        it is missing) and of time points where it was lost.
+
+    Raises
+    ------
+    InputError
+        ``no-size`` for a table without sizes, ``several-objects``, ``no-label``.
+
+    Examples
+    --------
+    >>> table = xr.Dataset({"volume_mm3": (("t", "label"), [[9000.0], [4500.0]])}, {"label": [1]})
+    >>> curve(table).values.tolist(), curve(table).name
+    ([9.0, 4.5], 'volume_ml')
+    """
+    return _curve_of(table, label)
+
+
+def _curve_of(table: xr.Dataset, label: int | None) -> xr.DataArray:
+    one = _one_object(table, label)
+    name = next((name for name in _SIZES if name in one), None)
+    if name is None:
+        raise InputError("the table has no sizes", kind="no-size", fix='measure "volume_ml"')
+    for note in _doubts(one, name):
+        # From whoever called curve or summary.
+        warnings.warn(note, stacklevel=3)
+    found = one[name]
+    if name == "volume_mm3":
+        found = (found / 1000).rename("volume_ml").assign_attrs(units="ml")
+    return found.drop_vars("label", errors="ignore")
+
+
+def _one_object(table: xr.Dataset, label: int | None) -> xr.Dataset:
+    if "label" not in table.dims:
+        return table
+    names = table["label"].values.tolist()
+    if label is None and len(names) == 1:
+        return table.isel(label=0)
+    if label is None:
+        raise InputError(
+            f"the table has {len(names)} objects",
+            kind="several-objects",
+            fix="choose one: curve(table, label=...), or follow(labels, at=..., table=table)",
+        )
+    if label not in names:
+        raise InputError(f"there is no label {label}", kind="no-label", why=f"labels are {names}")
+    return table.sel(label=label)
+
+
+def _doubts(table: xr.Dataset, name: str) -> list[str]:
+    """Return why the sizes may not be what they seem."""
+    size, found = table[name], []
+    if name.startswith("area") or table.attrs.get("n_slices") == 1:
+        found.append("the image has a single slice: what leaves it looks as if it were ejected")
+    if name.endswith(("_vox", "_px")):
+        found.append("the image has no spacing: sizes are in voxels")
+    lost = int((np.isnan(size) | (size == 0)).sum())
+    if lost:
+        found.append(f"the object is lost at {lost} of {size.size} time points")
+    if "touches_border" in table and (touching := int((table["touches_border"] == 1).sum())):
+        found.append(f"the object touches the border of the image at {touching} of {size.size} time points")
+    return found
+
+
+def summary(curve: xr.DataArray | xr.Dataset, label: int | None = None) -> xr.Dataset:
     """Return what a volume curve says about the heart beat, as scalars named with their units.
 
     Parameters
     ----------
-    curve : DataArray (t)
-        Volume per time point, as :func:`chunkmed.tracking` gives it. The unit is ``attrs["units"]``, or
-        else the end of the name (``volume_ml``). The coordinate ``t`` is time if its units are ``ms``.
+    curve : DataArray (t) or Dataset
+        Volume per time point; or a table, read and doubted as :func:`curve` does. The unit is
+        ``attrs["units"]``, or else the end of the name (``volume_ml``). The coordinate ``t`` is time if
+        its units are ``ms``.
+    label : int, optional
+        Which object of a table.
 
     Returns
     -------
@@ -74,7 +157,7 @@ def summary(curve: xr.DataArray) -> xr.Dataset:
     Raises
     ------
     InputError
-        As :func:`ejection_fraction` does.
+        As :func:`ejection_fraction` and :func:`curve` do.
 
     Examples
     --------
@@ -84,6 +167,8 @@ def summary(curve: xr.DataArray) -> xr.Dataset:
     >>> float(beat.stroke_volume_ml), float(beat.es_time_ms), float(beat.peak_filling_rate_ml_per_s)
     (72.0, 200.0, 420.0)
     """
+    if isinstance(curve, xr.Dataset):
+        curve = _curve_of(curve, label)
     values = _checked(curve)
     time_ms = _time_ms(curve, len(values))
     ed, es = int(np.nanargmax(values)), int(np.nanargmin(values))

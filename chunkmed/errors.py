@@ -7,6 +7,9 @@
     |-- StoreError    a store is missing, incomplete or cannot be written: look at the disk
     |-- PlanError     the work does not fit the budget: change memory, workers or blocks
     `-- InputError    an argument is wrong: change the call (also a ``ValueError``)
+                      and, where scipy raises another type for it, that type too
+
+Warnings are :class:`RangeWarning`: a result may not be what its numbers say.
 
 Every error carries a stable ``kind`` (kebab-case) that programs can rely on, and the parts of its
 message: *what* happened, *where* (series, file, tag), *why*, what was *kept* and what to do (*fix*).
@@ -14,7 +17,7 @@ message: *what* happened, *where* (series, file, tag), *why*, what was *kept* an
 
 from __future__ import annotations
 
-__all__ = ["ChunkmedError", "InputError", "PlanError", "SourceError", "StoreError"]
+__all__ = ["ChunkmedError", "InputError", "PlanError", "RangeWarning", "SourceError", "StoreError", "refusal"]
 
 
 class ChunkmedError(Exception):
@@ -81,6 +84,47 @@ class PlanError(ChunkmedError):
 
 class InputError(ChunkmedError, ValueError):
     """An argument is wrong."""
+
+
+class _RuntimeInputError(InputError, RuntimeError):
+    """An argument is wrong, and scipy calls that a ``RuntimeError``."""
+
+
+class _TypeInputError(InputError, TypeError):
+    """An argument is wrong, and scipy calls that a ``TypeError``."""
+
+
+class _IndexInputError(InputError, IndexError):
+    """An argument is wrong, and scipy calls that an ``IndexError``."""
+
+
+class _NotImplementedInputError(InputError, NotImplementedError):
+    """An argument is not supported, and scipy calls that a ``NotImplementedError``."""
+
+
+_KIN: tuple[tuple[type[Exception], type[InputError]], ...] = (
+    (NotImplementedError, _NotImplementedInputError),
+    (RuntimeError, _RuntimeInputError),
+    (TypeError, _TypeInputError),
+    (IndexError, _IndexInputError),
+)
+
+
+def refusal(like: type[BaseException], what: str, *, kind: str, why: str = "", fix: str = "") -> InputError:
+    """Return an :class:`InputError` that is also of another type.
+
+    Examples
+    --------
+    >>> error = refusal(RuntimeError, "incorrect filter size", kind="bad-size")
+    >>> isinstance(error, InputError), isinstance(error, RuntimeError)
+    (True, True)
+    """
+    found = (ours for theirs, ours in _KIN if issubclass(like, theirs))
+    return next(found, InputError)(what, kind=kind, why=why, fix=fix)
+
+
+class RangeWarning(UserWarning):
+    """Numbers may leave the range of their dtype and wrap around."""
 
 
 def _rebuild(cls: type[ChunkmedError], parts: dict[str, str]) -> ChunkmedError:

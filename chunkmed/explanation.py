@@ -11,6 +11,7 @@ from chunkmed.graph.evaluate import walk
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Crop, Node, Opaque, Stencil
 from chunkmed.graph.passes import make_program
+from chunkmed.graph.pencils import Apart
 from chunkmed.graph.plan import Plan
 from chunkmed.graph.program import Program
 from chunkmed.graph.totals import Total
@@ -139,7 +140,7 @@ def _pass(nodes: tuple[Node, ...], plan: Plan, written_bytes: int, why: str = ""
 def _opaque(node: Node) -> Iterator[str]:
     """Yield what dask evaluates, below numbers too."""
     for item in walk([node]):
-        if isinstance(item, Total):
+        if isinstance(item, Total | Apart):
             yield from _opaque(item.parent)
         elif isinstance(item, Opaque):
             yield item.label

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 
 from chunkmed.errors import InputError
 
-__all__ = ["format_bytes", "length_mm", "parse_bytes", "to_voxels"]
+__all__ = ["extent_mm", "format_bytes", "length_mm", "parse_bytes", "to_voxels"]
 
 _LENGTHS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "nm": 1e-6}
+#: Areas and volumes: square or cubic millimetres, and the power of a length.
+_EXTENTS = {"mm2": (1.0, 2), "cm2": (100.0, 2), "mm²": (1.0, 2), "cm²": (100.0, 2)}
+_EXTENTS |= {"mm3": (1.0, 3), "cm3": (1e3, 3), "mm³": (1.0, 3), "cm³": (1e3, 3)}
+_EXTENTS |= {"ul": (1.0, 3), "µl": (1.0, 3), "μl": (1.0, 3), "ml": (1e3, 3), "l": (1e6, 3)}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_EXTENT = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-zµμ]+[23²³]?)\s*", re.IGNORECASE)
 _QUANTITY = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Zµμ]*)\s*")
 
 
@@ -41,6 +46,26 @@ def to_voxels(value: float | str, spacing_mm: float) -> float:
     (2.0, 4.0)
     """
     return length_mm(value) / spacing_mm if isinstance(value, str) else float(value)
+
+
+def extent_mm(text: str) -> tuple[float, int]:
+    """Read an area or a volume with its unit; return mm2 and 2, or mm3 and 3.
+
+    Examples
+    --------
+    >>> extent_mm("2 ml"), extent_mm("1.5 cm2")
+    ((2000.0, 3), (150.0, 2))
+    """
+    match = _EXTENT.fullmatch(text)
+    if match is None or match[2].lower() not in _EXTENTS:
+        known = ", ".join(name for name in _EXTENTS if name.isascii())
+        raise InputError(
+            f"{text!r} is not an area or a volume",
+            kind="bad-extent",
+            fix=f"write a number and one of {known}, or a number of voxels",
+        )
+    unit_mm, power = _EXTENTS[match[2].lower()]
+    return float(match[1]) * unit_mm, power
 
 
 def parse_bytes(value: int | float | str) -> int:

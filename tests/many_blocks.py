@@ -30,11 +30,16 @@ def sourced(array: np.ndarray, chunks: Sequence[int]) -> da.Array:
 
 
 @contextmanager
-def small_blocks(sides: Sequence[int] = (3, 4, 5)) -> Iterator[None]:
-    """Make sinks work on the smallest blocks that they may, and stored shards tiny."""
+def small_blocks(sides: Sequence[int] = (3, 4, 5), most: int | None = None) -> Iterator[None]:
+    """Make sinks work on the smallest blocks that they may, and stored shards tiny.
+
+    ``most`` blocks along an axis are enough: shards of longer axes are wider than ``sides``.
+    """
 
     def layout_of(shape: Sequence[int], parts: Sequence[int] = (1, 1, 1)) -> Layout:
         space = tuple(sides)[-min(3, len(shape)) :]
+        if most is not None:
+            space = tuple(max(s, -(-n // most)) for n, s in zip(shape[-len(space) :], space, strict=True))
         block = (1,) * (len(shape) - len(space)) + tuple(
             min(n, s) for n, s in zip(shape[-3:], space, strict=True)
         )

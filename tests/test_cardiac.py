@@ -1,8 +1,13 @@
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
 
-from chunkmed.cardiac import ejection_fraction, summary
+import chunkmed as cm
+import chunkmed.ndimage as ndi
+from chunkmed.cardiac import curve, ejection_fraction, summary
+from chunkmed.coords import attach
 from chunkmed.errors import InputError
 from chunkmed.testing import BeatingEllipsoid
 
@@ -90,3 +95,61 @@ def test_other_quantities_keep_their_name_and_unit(name, units, expected, rate):
     attrs = {} if units is None else {"units": units}
     beat = summary(as_curve([4.0, 2.0, 3.0], [0.0, 10.0, 20.0], name=name, **attrs))
     assert float(beat[expected]) == 4 and float(beat[rate]) == pytest.approx(200, abs=101)
+
+
+def beating(**more):
+    """Image and truth of a small heart."""
+    heart = BeatingEllipsoid(time_points=6, size=(14, 64, 80), spacing_mm=(8.0, 2.0, 2.0), **more)
+    frames = [[heart.frame(t, z) for z in range(14)] for t in range(6)]
+    return attach(np.array(frames), heart.grid), heart
+
+
+def test_from_the_image_to_the_ejection_fraction():
+    image, heart = beating()
+    labels, _ = ndi.label(image > heart.threshold)
+    z, y, x = heart.center_mm
+    table = cm.measure(labels, image, ["volume_ml", "touches_border"])
+    rows = cm.follow(labels, at={"z": z, "y": y, "x": x}, table=table)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        beat = summary(rows)
+        volumes = curve(rows)
+    np.testing.assert_allclose(volumes, heart.volumes_ml, rtol=0.04)
+    assert float(beat.ejection_fraction) == pytest.approx(heart.ejection_fraction, abs=0.02)
+    assert (int(beat.ed_index), int(beat.es_index)) == (heart.ed_index, heart.es_index)
+    wanted = summary(as_curve(heart.volumes_ml, heart.grid.time_ms))
+    for name in ("edv_ml", "esv_ml", "stroke_volume_ml", "peak_ejection_rate_ml_per_s"):
+        assert float(beat[name]) == pytest.approx(float(wanted[name]), rel=0.05)
+
+
+def test_a_table_tells_what_cannot_be_trusted():
+    image, heart = beating()
+    labels, _ = ndi.label(image > heart.threshold)
+    z, y, x = heart.center_mm
+    at = {"z": z, "y": y, "x": x}
+    cut = labels.sel(z=slice(z, None))
+    rows = cm.follow(cut, at=at, table=cm.measure(cut, None, ["volume_ml", "touches_border"]))
+    with pytest.warns(UserWarning, match="touches the border of the image at 6 of 6"):
+        curve(rows)
+    flat = labels.isel(z=[7])
+    rows = cm.follow(flat, at={**at, "z": float(flat.z[0])}, table=cm.measure(flat, None, ["area_mm2"]))
+    with pytest.warns(UserWarning, match="single slice"):
+        assert float(summary(rows).ed_area_mm2) > 0
+    table = cm.measure((labels > 0).where(labels.t != labels.t[2], False), None, ["volume_vox"])
+    with pytest.warns(UserWarning, match="no spacing"), pytest.warns(UserWarning, match="lost at 1 of 6"):
+        curve(table)
+
+
+def test_a_table_of_one_object():
+    sizes = [[90.0, 40.0], [45.0, 30.0]]
+    table = xr.Dataset({"volume_mm3": (("t", "label"), sizes)}, {"label": [3, 7]})
+    for arguments, kind in (((table,), "several-objects"), ((table, 5), "no-label")):
+        with pytest.raises(InputError) as refused:
+            curve(*arguments)
+        assert refused.value.kind == kind
+    found = curve(table, 7)
+    assert found.values.tolist() == [0.04, 0.03] and found.attrs["units"] == "ml" and found.dims == ("t",)
+    assert float(summary(table, 3).ejection_fraction) == 0.5
+    with pytest.raises(InputError) as refused:
+        curve(table.rename(volume_mm3="mean"), 3)
+    assert refused.value.kind == "no-size"

@@ -36,7 +36,7 @@ def test_there_are_examples():
     assert len(names) > 20
     for wanted in (
         "chunkmed.ndimage.labels.label",
-        "chunkmed.measures.measure",
+        "chunkmed.measures.measuring.measure",
         "chunkmed.explanation.explain",
     ):
         assert wanted in names

@@ -6,7 +6,7 @@ from many_blocks import sourced
 
 import chunkmed as cm
 import chunkmed.ndimage as ndi
-from chunkmed import intensity, masks
+from chunkmed import compare, intensity, masks, measures
 from chunkmed.coords import attach
 from chunkmed.errors import InputError
 from chunkmed.grid import Grid
@@ -23,8 +23,15 @@ OTHERS = {
 }
 #: Every function that takes two images: the first is the one that leads.
 FUNCTIONS = {
+    "dice": lambda a, b: compare.dice(a, b),
+    "jaccard": lambda a, b: compare.jaccard(a, b),
+    "overlap": lambda a, b: compare.overlap(a, b),
+    "surface_distances": lambda a, b: compare.surface_distances(a, b),
+    "volume_difference_ml": lambda a, b: compare.volume_difference_ml(a, b),
+    "measure_objects": lambda a, b: measures.measure_objects(b, a, ["mean"]),
     "measure": lambda a, b: cm.measure(b, a, ["mean"]),
     "threshold": lambda a, b: masks.threshold(a, above=3, where=b),
+    "hysteresis": lambda a, b: masks.hysteresis(a, 3, 6, where=b > 0),
     "histogram": lambda a, b: intensity.histogram(a, where=b > 0),
     "otsu": lambda a, b: intensity.otsu(a, where=b > 0),
     "cdf": lambda a, b: intensity.cdf(a, mask=b > 0),
@@ -44,6 +51,7 @@ FUNCTIONS = {
     "ndi.binary_erosion": lambda a, b: ndi.binary_erosion(a > 3, mask=b > 0),
     "ndi.binary_dilation": lambda a, b: ndi.binary_dilation(a > 3, mask=b > 0),
     "ndi.binary_opening": lambda a, b: ndi.binary_opening(a > 3, mask=b > 0),
+    "ndi.binary_propagation": lambda a, b: ndi.binary_propagation(a > 3, mask=b > 0),
     "ndi.binary_closing": lambda a, b: ndi.binary_closing(a > 3, mask=b > 0),
 }
 
@@ -97,10 +105,10 @@ def test_every_function_of_two_images_is_here():
     named = {name.removeprefix("ndi.") for name in FUNCTIONS}
     # One table: all of scipy's measurements go through the same request.
     named |= {"sum", "variance", "standard_deviation", "minimum", "maximum", "minimum_position"}
-    for module in (ndi, intensity, masks):
+    for module in (ndi, intensity, masks, compare, measures):
         for name in module.__all__:
             if not callable(getattr(module, name)):
                 continue
             parameters = inspect.signature(getattr(module, name)).parameters
-            if {"labels", "mask", "where"} & set(parameters):
+            if {"labels", "mask", "where", "reference"} & set(parameters):
                 assert name in named, f"{name} takes two images and is not tested"

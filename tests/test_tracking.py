@@ -12,6 +12,7 @@ import chunkmed.ndimage as ndi
 from chunkmed.coords import attach
 from chunkmed.errors import InputError
 from chunkmed.grid import Grid
+from chunkmed.tracking import label_at
 
 #: Columns: the image's x, y, z in patient axes; a proper rotation, oblique to all of them.
 OBLIQUE = (
@@ -172,34 +173,34 @@ def test_three_ways_to_name_a_voxel(voxel):
     millimetres = {"z": 3.0 * z, "y": 1.5 * y, "x": 0.5 * x}
     lps = np.array(OBLIQUE) @ [0.5 * x, 1.5 * y, 3.0 * z] + [-20.0, 11.0, 5.0]
     for point in ({"voxel": voxel}, millimetres, {"lps": tuple(lps)}):
-        found = cm.label_at(labels, **point)
+        found = label_at(labels, **point)
         assert found.dims == ("t",)
         np.testing.assert_array_equal(found.t, labels.t)
         assert found.values.tolist() == [wanted_at(z, y, x) + 10_000 * t for t in range(5)]
-        assert cm.label_at(labels.isel(t=0), **point) == wanted_at(z, y, x)
+        assert label_at(labels.isel(t=0), **point) == wanted_at(z, y, x)
 
 
 def test_the_nearest_voxel_counts():
     labels = numbered().isel(t=0)
-    assert cm.label_at(labels, z=4.4, y=1.6, x=1.2) == wanted_at(1, 1, 2)
-    assert cm.label_at(labels, z=4.6, y=1.6, x=1.3) == wanted_at(2, 1, 3)
+    assert label_at(labels, z=4.4, y=1.6, x=1.2) == wanted_at(1, 1, 2)
+    assert label_at(labels, z=4.6, y=1.6, x=1.3) == wanted_at(2, 1, 3)
     # Half a step beyond the last centre is still inside.
-    assert cm.label_at(labels, z=-1.4, y=0.0, x=7.7) == wanted_at(0, 0, 15)
+    assert label_at(labels, z=-1.4, y=0.0, x=7.7) == wanted_at(0, 0, 15)
 
 
 def test_points_of_a_crop():
     labels = numbered().isel(t=0)
     crop = labels.isel(z=slice(1, 4), y=slice(3, 9), x=slice(4, 12))
-    assert cm.label_at(crop, z=6.0, y=6.0, x=3.0) == wanted_at(2, 4, 6)
-    assert cm.label_at(crop, voxel=(1, 1, 2)) == wanted_at(2, 4, 6)
+    assert label_at(crop, z=6.0, y=6.0, x=3.0) == wanted_at(2, 4, 6)
+    assert label_at(crop, voxel=(1, 1, 2)) == wanted_at(2, 4, 6)
     lps = np.array(OBLIQUE) @ [3.0, 6.0, 6.0] + [-20.0, 11.0, 5.0]
-    assert cm.label_at(crop, lps=tuple(lps)) == wanted_at(2, 4, 6)
+    assert label_at(crop, lps=tuple(lps)) == wanted_at(2, 4, 6)
 
 
 def test_a_point_of_a_slice():
     labels = numbered().isel(t=0, z=2)
-    assert cm.label_at(labels, y=6.0, x=3.0) == wanted_at(2, 4, 6)
-    assert cm.label_at(labels, voxel=(4, 6)) == wanted_at(2, 4, 6)
+    assert label_at(labels, y=6.0, x=3.0) == wanted_at(2, 4, 6)
+    assert label_at(labels, voxel=(4, 6)) == wanted_at(2, 4, 6)
 
 
 @pytest.mark.parametrize(
@@ -218,13 +219,13 @@ def test_a_point_of_a_slice():
 )
 def test_points_that_are_none(point, kind):
     with pytest.raises(InputError) as refused:
-        cm.label_at(numbered(), **point)
+        label_at(numbered(), **point)
     assert refused.value.kind == kind
 
 
 def test_voxels_need_no_grid():
     labels = xr.DataArray(np.arange(6).reshape(2, 3), dims=("y", "x"))
-    assert cm.label_at(labels, voxel=(1, 2)) == 5
+    assert label_at(labels, voxel=(1, 2)) == 5
     with pytest.raises(InputError) as refused:
-        cm.label_at(labels, y=0.0, x=0.0)
+        label_at(labels, y=0.0, x=0.0)
     assert refused.value.kind == "no-grid"

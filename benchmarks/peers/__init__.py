@@ -19,12 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
+
 from benchmarks.cases import CASES, Case
 from benchmarks.operations import OPERATIONS, Operation
 
-__all__ = ["NAMES", "Facts", "Job", "Peer", "load"]
+__all__ = ["NAMES", "Facts", "Job", "Peer", "load", "per_time"]
 
 NAMES = ("chunkmed", "dask_image", "scipy", "floor")
+#: Peers of an extra, ``pip install -e ".[benchmarks]"``.
+MORE = ("simpleitk", "scikit_image", "opencv")
 Facts = Callable[[], dict[str, Any]]
 
 
@@ -69,3 +73,17 @@ def job_of(asked: dict[str, Any], source: Path, target: Path) -> Job:
     """Return the job that a line of JSON asks for."""
     case, operation = CASES[asked["case"]], OPERATIONS[asked["operation"]]
     return Job(case, operation, source, target, asked["workers"], asked["memory"], asked["variant"])
+
+
+def per_time(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of a whole (t, z, y, x) array that acts on each time point by itself."""
+
+    def act(image: Any, **settings: Any) -> Any:
+        first = np.asarray(function(image[0], **settings))
+        out = np.empty((len(image), *first.shape), first.dtype)
+        out[0] = first
+        for t in range(1, len(image)):
+            out[t] = function(image[t], **settings)
+        return out
+
+    return act

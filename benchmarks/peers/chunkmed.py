@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import chunkmed as cm
 import chunkmed.ndimage as ndi
-from benchmarks.operations import ARITHMETIC, Steps, applied
+from benchmarks.operations import ARITHMETIC, FUNCTIONS, Steps, applied, first_of, magnitude
 from benchmarks.peers import Facts, Job
 from benchmarks.plans import Plans
 from chunkmed.graph.run import observing
@@ -14,7 +16,12 @@ __all__ = ["COMPARED", "FORMAT", "STEPS", "VARIANTS", "planned", "run"]
 FORMAT, VARIANTS, COMPARED = "chunkmed", ("",), True
 
 #: A DataArray is filtered along z, y, x at every time point.
-STEPS: Steps = {**ARITHMETIC, "gaussian": ndi.gaussian_filter, "closing": ndi.binary_closing}
+STEPS: Steps = {
+    **ARITHMETIC,
+    **{name: getattr(ndi, name) for name in FUNCTIONS if hasattr(ndi, name)},
+    "label": first_of(ndi.label),
+    "sobel_magnitude": partial(magnitude, sobel=ndi.sobel),
+}
 
 
 def planned(job: Job) -> Plans:

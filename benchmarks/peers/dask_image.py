@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dask
 import dask.array as da
 import dask_image.ndfilters
+import dask_image.ndmeasure
 import dask_image.ndmorph
-import scipy.ndimage
 
 from benchmarks.inputs import create_zarr
-from benchmarks.operations import ARITHMETIC, Steps, applied
+from benchmarks.operations import ARITHMETIC, FUNCTIONS, Steps, applied, first_of, magnitude
 from benchmarks.peers import Facts, Job
 
 __all__ = ["COMPARED", "FORMAT", "STEPS", "VARIANTS", "run"]
@@ -19,18 +21,18 @@ __all__ = ["COMPARED", "FORMAT", "STEPS", "VARIANTS", "run"]
 FORMAT, VARIANTS, COMPARED = "zarr", ("unit", "larger"), True
 
 
-def gaussian(image: Any, sigma: float) -> Any:
-    """Filter along z, y, x."""
-    return dask_image.ndfilters.gaussian_filter(image, sigma=(0, sigma, sigma, sigma))
+def per_time(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that acts on each time point: dask-image's act along every axis."""
+    return lambda image, **settings: da.stack([function(volume, **settings) for volume in image])
 
 
-def closing(image: Any, iterations: int) -> Any:
-    """Close along z, y, x."""
-    structure = scipy.ndimage.generate_binary_structure(3, 1)[None]
-    return dask_image.ndmorph.binary_closing(image, structure=structure, iterations=iterations)
-
-
-STEPS: Steps = {**ARITHMETIC, "gaussian": gaussian, "closing": closing}
+_ROOMS = (dask_image.ndfilters, dask_image.ndmorph)
+_OWN: dict[str, Any] = {
+    **{name: getattr(room, name) for name in FUNCTIONS for room in _ROOMS if hasattr(room, name)},
+    "label": first_of(dask_image.ndmeasure.label),
+    "sobel_magnitude": partial(magnitude, sobel=dask_image.ndfilters.sobel),
+}
+STEPS: Steps = {**ARITHMETIC, **{name: per_time(function) for name, function in _OWN.items()}}
 
 
 def run(job: Job) -> Facts:

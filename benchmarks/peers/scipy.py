@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import scipy.ndimage
-import zarr
 
-from benchmarks.inputs import create_zarr
-from benchmarks.operations import ARITHMETIC, Steps, applied
+from benchmarks.operations import FUNCTIONS, first_of, magnitude
 from benchmarks.peers import Facts, Job
+from benchmarks.peers.whole import run_whole, steps_of
 
 __all__ = ["COMPARED", "FORMAT", "STEPS", "VARIANTS", "run"]
 
 FORMAT, VARIANTS, COMPARED = "zarr", ("",), True
 
-
-def gaussian(image: Any, sigma: float) -> Any:
-    """Filter along z, y, x."""
-    return scipy.ndimage.gaussian_filter(image, (0, sigma, sigma, sigma))
-
-
-def closing(image: Any, iterations: int) -> Any:
-    """Close along z, y, x."""
-    structure = scipy.ndimage.generate_binary_structure(3, 1)[None]
-    return scipy.ndimage.binary_closing(image, structure, iterations)
-
-
-STEPS: Steps = {**ARITHMETIC, "gaussian": gaussian, "closing": closing}
+_OWN: dict[str, Any] = {
+    **{name: getattr(scipy.ndimage, name) for name in FUNCTIONS if hasattr(scipy.ndimage, name)},
+    "label": first_of(scipy.ndimage.label),
+    "sobel_magnitude": partial(magnitude, sobel=scipy.ndimage.sobel),
+}
+STEPS = steps_of(_OWN)
 
 
 def run(job: Job) -> Facts:
     """Read all, compute, write all."""
-    result = applied(job.operation, zarr.open_array(job.source, mode="r")[...], STEPS)
-    create_zarr(job.target, job.case, job.operation.dtype)[...] = result
-    return lambda: {"tasks": None}
+    return run_whole(job, STEPS)

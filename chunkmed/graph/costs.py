@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.evaluate import needs, walk
-from chunkmed.graph.nodes import Node, Opaque, Source, Stencil
+from chunkmed.graph.nodes import Node, Opaque, Source
 
 __all__ = [
     "KERNEL_NS",
@@ -39,9 +39,9 @@ MAX_BLOCK_BYTES = 256 << 20
 #: Shards of lz4 and bitshuffle, decoded and encoded by one thread.
 READ_NS_PER_BYTE = 0.6
 WRITE_NS_PER_BYTE = 1.2
-#: Of a voxel: each axis and each weight of a convolution, each neighbour that is ranked, each
-#: iteration of binary morphology.
-KERNEL_NS = {"axis": 0.8, "tap": 0.12, "rank": 16.0, "iteration": 0.1}
+#: Of a voxel: each axis and each weight of a convolution, each weight of one in all axes at once, each
+#: neighbour that is ranked, each iteration of binary morphology, each call of a function of the user's.
+KERNEL_NS = {"axis": 0.8, "tap": 0.12, "weight": 0.3, "rank": 16.0, "iteration": 0.1, "python": 1000.0}
 _POINTWISE_NS = 0.4
 #: Of a voxel: what is done with it in the end, written or measured.
 SINK_NS = 2.0
@@ -74,8 +74,8 @@ def _made(node: Node, box: Box) -> int:
 
 def _node_ns(node: Node) -> float:
     """Return the time per voxel of a node itself."""
-    if isinstance(node, Stencil):
-        return node.cost_ns
+    if (known := getattr(node, "cost_ns", None)) is not None:
+        return float(known)
     if isinstance(node, Source | Opaque):
         own = getattr(node.reader, "reading_ns", None) if isinstance(node, Source) else None
         return own or READ_NS_PER_BYTE * node.dtype.itemsize

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +73,10 @@ class Lifted:
         """Return axis numbers for what a user gave as ``axes``: None, numbers or names."""
         if axes is None:
             return self.space_axes
-        given = axes if isinstance(axes, Sequence) and not isinstance(axes, str) else (axes,)
-        return tuple(self._axis(item) for item in given)
+        found = tuple(self._axis(item) for item in (axes if np.ndim(axes) else (axes,)))
+        if len(set(found)) < len(found):
+            raise InputError("axes must be unique", kind="bad-axis", why=f"axes are {axes}")
+        return found
 
     def _axis(self, item: Any) -> int:
         count = len(self.node.shape)
@@ -82,9 +84,10 @@ class Lifted:
             if self.dims is None or item not in self.dims:
                 raise InputError(f"there is no axis {item!r}", kind="bad-axis", why=f"dims are {self.dims}")
             return self.dims.index(item)
-        if not -count <= int(item) < count:
-            raise InputError(f"axis {item} is out of bounds for {count} dimensions", kind="bad-axis")
-        return int(item) % count
+        axis = operator.index(item)
+        if not -count <= axis < count:
+            raise InputError(f"axis {item} is out of range for {count} dimensions", kind="bad-axis")
+        return axis % count
 
     def lower(self, node: Node, *, name: str | None = None) -> Any:
         """Return a node of the same shape as an image of the type that came in."""

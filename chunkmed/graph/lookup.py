@@ -57,17 +57,25 @@ class Lookup(Node):
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Look up the labels of each block that the box touches."""
         local = arrays[0]
+        # Here, for numba takes a second to import.
+        from chunkmed.kernels.tables import look_up
+
         out = np.empty(local.shape, self.dtype)
         for index, part in cover(box, self.chunks_counted):
             common = intersect(part, box)
             if common is not None:
                 cut = within(common, box)
-                out[cut] = self._final(local[cut], int(self.offsets[index]))
+                look_up(local[cut], self._own(index), out[cut])
         return out
 
-    def _final(self, local: Array, offset: int) -> Array:
-        # Background stays 0: it has no place of its own in the block's part of the table.
-        return np.asarray(np.where(local > 0, self.table[local + offset], self.dtype.type(0)))
+    def _own(self, index: tuple[int, ...]) -> Array:
+        """Return a block's part of the table, small enough for the processor's cache; 0 for background."""
+        place, first = int(np.ravel_multi_index(index, self.offsets.shape)), int(self.offsets[index])
+        last = self.offsets.size - 1
+        end = int(self.offsets.flat[place + 1]) if place < last else len(self.table) - 1
+        own = self.table[first : end + 1].copy()
+        own[0] = 0
+        return own
 
     @property
     def label(self) -> str:

@@ -62,4 +62,5 @@ def _own_workspace(node: Node, box: Box) -> int:
     if isinstance(node, Source):
         # Readers decode piece by piece; one that makes its values has no pieces.
         return min(math.prod(node.reader.chunks), box_size(box)) * node.dtype.itemsize
-    return 0
+    own = getattr(node, "own_bytes", None)
+    return 0 if own is None else int(own(box))

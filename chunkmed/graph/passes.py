@@ -17,11 +17,13 @@ from chunkmed.graph.checkpoint import Checkpoint
 from chunkmed.graph.costs import PASS_NS, TASK_NS, WRITE_NS_PER_BYTE, encoding_bytes, task_ns
 from chunkmed.graph.evaluate import is_lasting, needs, walk
 from chunkmed.graph.nodes import Node, Source, Stencil
+from chunkmed.graph.pencils import Apart
 from chunkmed.graph.plan import Plan, central_box, make_plan
 from chunkmed.graph.program import Early, Program
 from chunkmed.graph.spill import Spill
 from chunkmed.graph.standins import Imagined, substitute
 from chunkmed.graph.totals import Counting, Total, counting_bytes
+from chunkmed.graph.warp import Warp
 from chunkmed.provenance import content_hash
 from chunkmed.store import layout_of
 
@@ -95,6 +97,9 @@ class _Passes:
             elif isinstance(node, Total):
                 alike = [item for item in order if isinstance(item, Total) and item.group == node.group]
                 self._count(tuple(alike))
+            elif isinstance(node, Apart):
+                # Only dask needs it made apart: here the plan says what is kept.
+                (self._stand_ins[node.token],) = self.prepared([node.parent])
         return substitute(nodes, self._stand_ins)
 
     def keep(self, spilling: _Spilling, why: str) -> None:
@@ -186,7 +191,7 @@ def _places(nodes: Nodes, plan: Plan | None) -> list[Node]:
     What a stencil reads is computed again in its halo; a stored array is only read again.
     """
     order = walk(nodes)
-    read = {item.token: item for node in order if isinstance(node, Stencil) for item in node.inputs}
+    read = {item.token: item for node in order if isinstance(node, Stencil | Warp) for item in node.inputs}
     found = [item for item in read.values() if _worth_keeping(item)]
     if plan is None:
         return found[:_PLACES]

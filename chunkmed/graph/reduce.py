@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, sides
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
+from chunkmed.kernels.groups import groups_of
 from chunkmed.kernels.moments import Moments, block_moments, merge_moments
 
-__all__ = ["Axes", "Grouping", "label_statistics", "positions"]
+__all__ = ["Axes", "Grouping", "Merged", "copied_bytes", "label_statistics", "positions"]
+
+#: So many rows are held whatever remains of them.
+_FEW_ROWS = 1 << 17
 
 #: ``each``: a row per label; ``positive``: all labels above zero in one row; ``all``: every voxel.
 Grouping = Literal["each", "positive", "all"]
@@ -31,6 +36,17 @@ class Axes:
     shape: tuple[int, ...]
     time: int | None
     space: tuple[int, ...]
+    many: bool = False
+    """Whether more than three axes of space are taken."""
+
+    def __post_init__(self) -> None:
+        if len(self.space) > 3 and not self.many:
+            raise InputError(
+                f"{len(self.space)} axes to measure along",
+                kind="too-many-axes",
+                why="this is computed over at most three axes, and per time point",
+                fix='give an xarray.DataArray with dims ("t", "z", "y", "x")',
+            )
 
     @property
     def times(self) -> int:
@@ -68,6 +84,10 @@ class Axes:
         outer = itertools.product(*(range(*box[axis]) for axis in self.outer))
         return list(itertools.product(times, outer))
 
+    def span(self, box: Box) -> tuple[int, tuple[int, int, int]]:
+        """Return the first time point of a box and its corner z, y, x."""
+        return 0 if self.time is None else box[self.time][0], self.corner(box)
+
     def corner(self, box: Box) -> tuple[int, int, int]:
         """Return the first z, y, x of a box."""
         corner = (0, 0, 0, *(box[axis][0] for axis in self.space))[-3:]
@@ -86,19 +106,20 @@ class _BlockStatistics:
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> list[tuple[int, Moments]]:
         rest = iter(arrays)
-        one = np.broadcast_to(np.int32(1), sides(box))
-        labels = next(rest) if self.with_labels else one
-        values = next(rest) if self.with_values else one
+        labels = next(rest) if self.with_labels else np.int32(1)
+        values = self.axes.frames(next(rest)) if self.with_values else None
         labels = np.broadcast_to(labels, sides(box))
         if self.grouping == "positive":
             labels = labels > 0
         corner = self.axes.corner(box)
-        frames = zip(self.axes.places(box), self.axes.frames(labels), self.axes.frames(values), strict=True)
-        slices = self.slices[corner[0] :]
-        return [
-            (t, _placed(block_moments(ids, part, corner, self.axes.volume, slices), outer, self.axes))
-            for (t, outer), ids, part in frames
-        ]
+        place = corner, self.axes.volume, self.slices[corner[0] :]
+        out = []
+        for i, (ids, (t, outer)) in enumerate(
+            zip(self.axes.frames(labels), self.axes.places(box), strict=True)
+        ):
+            table = block_moments(groups_of(ids), None if values is None else values[i], *place)
+            out.append((t, _placed(table, outer, self.axes)))
+        return out
 
 
 def _placed(table: Moments, outer: tuple[int, ...], axes: Axes) -> Moments:
@@ -150,18 +171,56 @@ def label_statistics(
     task = _BlockStatistics(
         axes, grouping, np.asarray(slices, np.float64), labels is not None, values is not None
     )
-    parts: list[list[Moments]] = [[] for _ in range(axes.times)]
-    # What is not given is made: a one for every voxel.
-    copied = sum(_copied_bytes(node.dtype) for node in nodes) + 4 * (2 - len(nodes))
+    tables = [Merged(merge_moments) for _ in range(axes.times)]
+    # Where labels are not given, a one is made for every voxel.
+    copied = sum(copied_bytes(node.dtype) for node in nodes) + 4 * (labels is None)
     program = make_program(nodes, sink_bytes=copied)
     for _, result in program.run(task, name=name):
         for t, part in result:
-            parts[t].append(part)
-    nothing = _placed(Moments.empty(), (0,) * len(axes.outer), axes)
-    return [merge_moments(found or [nothing]) for found in parts]
+            tables[t].add(part)
+    if 0 in axes.whole:
+        # No block has told how many axes a position has.
+        for each in tables:
+            each.add(_placed(Moments.empty(), (0,) * len(axes.outer), axes))
+    return [table.result for table in tables]
 
 
-def _copied_bytes(dtype: np.dtype[Any]) -> int:
+class _Table(Protocol):
+    def __len__(self) -> int: ...
+
+
+T = TypeVar("T", bound=_Table)
+
+
+class Merged(Generic[T]):
+    """Tables of blocks, merged as they come in: no more rows are held than three times those that remain.
+
+    Parameters
+    ----------
+    merge : function
+        Makes one table of several.
+    """
+
+    def __init__(self, merge: Callable[[list[T]], T]) -> None:
+        self._merge = merge
+        self._parts: list[T] = []
+        self._rows, self._merged = 0, 0
+
+    def add(self, part: T) -> None:
+        """Take the table of the next block."""
+        self._parts.append(part)
+        self._rows += len(part)
+        if self._rows > max(_FEW_ROWS, 3 * self._merged):
+            self._parts = [self._merge(self._parts)]
+            self._rows = self._merged = len(self._parts[0])
+
+    @property
+    def result(self) -> T:
+        """The table of all blocks."""
+        return self._merge(self._parts)
+
+
+def copied_bytes(dtype: np.dtype[Any]) -> int:
     """Return what the kernel's copy of a voxel takes, where it takes one."""
     if dtype in (np.int32, np.float32, np.float64):
         return 0

@@ -125,6 +125,9 @@ def natural_block(node: Node) -> tuple[int, ...]:
         elif isinstance(below, Crop):
             parent = found[below.inputs[0].token]
             block = tuple(1 if axis is None else parent[axis] for axis in below.axes)
+        elif hasattr(below, "natural"):
+            # Nodes of another shape than their inputs say it themselves.
+            block = below.natural(*(found[item.token] for item in below.inputs))
         else:
             # Broadcast operands say nothing about blocks.
             same = [found[item.token] for item in below.inputs if item.shape == below.shape]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Mapping
 
 import numba
@@ -10,15 +11,31 @@ import numpy as np
 import scipy.ndimage
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.runs import joins_rows, run_labels
 
-__all__ = ["block_labels", "block_slabs", "merge", "neighbours", "seam_pairs"]
+__all__ = [
+    "block_labels",
+    "block_slabs",
+    "label_sizes",
+    "marked_labels",
+    "merge",
+    "neighbours",
+    "seam_pairs",
+]
 
 Step = tuple[int, ...]
 Slabs = Mapping[tuple[int, int], Array]
 
 
 def block_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
-    """Label one block.
+    """Label one block; ``CHUNKMED_KERNELS=scipy`` in the environment leaves it to scipy.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        Objects.
+    structure : ndarray of bool
+        3 per axis, centrosymmetric.
 
     Returns
     -------
@@ -27,6 +44,8 @@ def block_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
     firsts : ndarray of int64
         C-order index within the block of each component's first voxel.
     """
+    if mask.size and mask.ndim and joins_rows(structure) and os.environ.get("CHUNKMED_KERNELS") != "scipy":
+        return run_labels(np.ascontiguousarray(mask), structure)
     labels, count = scipy.ndimage.label(mask, structure, output=np.int32)
     return labels, _firsts(labels.ravel(), count)
 
@@ -43,6 +62,31 @@ def _firsts(labels: Array, count: int) -> Array:  # pragma: no cover - compiled
             if seen == count:
                 break
     return firsts
+
+
+def label_sizes(labels: Array, count: int) -> Array:
+    """Return the voxels of each label from 1 to ``count``, int64."""
+    return _sizes(labels.ravel(), count)[1:]
+
+
+@numba.njit(nogil=True, cache=True)
+def _sizes(labels: Array, count: int) -> Array:  # pragma: no cover - compiled
+    sizes = np.zeros(count + 1, np.int64)
+    for label in labels:
+        sizes[label] += 1
+    return sizes
+
+
+def marked_labels(labels: Array, marks: Array, found: Array) -> None:
+    """Set ``found`` (one bool per label, 0 included) where a voxel of the label is marked (bool)."""
+    _marked(labels.ravel(), marks.ravel(), found)
+
+
+@numba.njit(nogil=True, cache=True)
+def _marked(labels: Array, marks: Array, found: Array) -> None:  # pragma: no cover - compiled
+    for i in range(labels.size):
+        if marks[i]:
+            found[labels[i]] = True
 
 
 def block_slabs(labels: Array, structure: Array) -> dict[tuple[int, int], Array]:
@@ -91,9 +135,17 @@ def seam_pairs(own: Slabs, other: Slabs, step: Step, structure: Array) -> Array:
         if _reaches(offset, step):
             a, b = (part.ravel() for part in _facing(mine, theirs, offset, step, axis))
             both = (a > 0) & (b > 0)
-            found.append(np.stack([a[both], b[both]], axis=1))
-    pairs = np.concatenate(found) if found else np.zeros((0, 2), np.int32)
-    return np.unique(pairs, axis=0)
+            found.append(_codes(a[both], b[both]))
+    codes = np.unique(np.concatenate([*found, np.zeros(0, np.int64)]))
+    return np.stack([codes >> 32, codes & 0xFFFFFFFF], axis=1)
+
+
+def _codes(a: Array, b: Array) -> Array:
+    """Return pairs of labels as one number each; runs of the same pair as one, for sorting takes long."""
+    codes = (a.astype(np.int64) << 32) | b
+    changes = np.ones(len(codes), bool)
+    np.not_equal(codes[1:], codes[:-1], out=changes[1:])
+    return codes[changes]
 
 
 def _facing(mine: Array, theirs: Array, offset: Step, step: Step, slab_axis: int) -> tuple[Array, Array]:

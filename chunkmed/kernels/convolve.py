@@ -1,4 +1,4 @@
-"""Symmetric weights along axes: correlation as scipy.ndimage does it, to the last bit.
+"""Weights along axes: correlation as scipy.ndimage does it, to the last bit.
 
 scipy adds in float64, in a fixed order, and rounds to the output's dtype after every axis. Here lines
 along the axis are put side by side in a buffer of float64, padded as the border mode says; a tap is
@@ -8,15 +8,17 @@ then a shift of the whole buffer, whatever the axis, and sums run over contiguou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from chunkmed.kernels import Array
+from chunkmed.kernels import Array, short
+from chunkmed.kernels.steps import Step
+from chunkmed.kernels.taps import convert, sum_taps
 
-__all__ = ["Axis", "correlate", "supports"]
+__all__ = ["as_bytes", "correlate", "extended", "supports"]
 
 #: Dtypes whose rounding from float64 is that of C on every machine.
 _DTYPES = tuple(np.dtype(name) for name in ("i1", "u1", "i2", "u2", "i4", "f4", "f8"))
@@ -29,25 +31,23 @@ _NARROWEST = 128
 _BATCH = 4096
 
 
-@dataclass(frozen=True)
-class Axis:
-    """One axis to correlate along."""
-
-    axis: int
-    weights: tuple[float, ...]
-    """An odd number of them, symmetric."""
-    mode: str
-    """A border mode of scipy.ndimage."""
-
-
 def supports(block: Array, output: npt.DTypeLike) -> bool:
-    """Whether :func:`correlate` takes these dtypes."""
-    return block.dtype in _DTYPES and np.dtype(output) in _DTYPES and block.size > 0
+    """Whether :func:`correlate` takes these dtypes, truth values :func:`as_bytes`."""
+    known = as_bytes(block.dtype) in _DTYPES and as_bytes(output) in _DTYPES
+    return bool(known) and block.ndim > 0 and block.size > 0
+
+
+def as_bytes(item: Any) -> Any:
+    """Return an array or a dtype with truth values as bytes, as which C and scipy take them."""
+    if isinstance(item, np.ndarray):
+        return item.view(np.uint8) if item.dtype.kind == "b" else item
+    dtype = np.dtype(item)
+    return np.dtype(np.uint8) if dtype.kind == "b" else dtype
 
 
 def correlate(
     block: Array,
-    axes: Sequence[Axis],
+    steps: Sequence[Step],
     cval: float,
     output: npt.DTypeLike,
     keep: tuple[slice, ...] | None = None,
@@ -58,7 +58,7 @@ def correlate(
     ----------
     block : ndarray
         Any number of axes.
-    axes : sequence of Axis
+    steps : sequence of Step
         In the order in which they are taken.
     cval : float
         What lies beyond the border in mode ``constant``.
@@ -74,35 +74,40 @@ def correlate(
     """
     wanted = keep or tuple(slice(0, n) for n in block.shape)
     array = block
-    for each in axes:
+    for each in steps:
         array = _along(array, each, cval, np.dtype(output), wanted[each.axis], reuse=array is not block)
-    done = {each.axis for each in axes}
+    done = {each.axis for each in steps}
     rest = tuple(slice(None) if i in done else part for i, part in enumerate(wanted))
     return array[rest].astype(output, copy=False)
 
 
 def _along(
-    block: Array, each: Axis, cval: float, dtype: np.dtype[np.generic], wanted: slice, *, reuse: bool
+    block: Array, each: Step, cval: float, dtype: np.dtype[np.generic], wanted: slice, *, reuse: bool
 ) -> Array:
     """Return one axis done; where the block may be reused in place, for lines are read first."""
     n = block.shape[each.axis]
     start, stop, _ = wanted.indices(n)
-    radius = len(each.weights) // 2
-    index = _extended(np.arange(start - radius, stop + radius), n, each.mode)
-    lead, tail = max(0, radius - start), max(0, stop + radius - n)
+    index = extended(np.arange(start - each.lead, stop + each.trail), n, each.mode)
+    lead, tail = max(0, each.lead - start), max(0, stop + each.trail - n)
     outer, inner = int(np.prod(block.shape[: each.axis])), int(np.prod(block.shape[each.axis + 1 :]))
     shape = (*block.shape[: each.axis], stop - start, *block.shape[each.axis + 1 :])
-    out = block if reuse and shape == block.shape else np.empty(shape, dtype)
+    quick = short.takes(each, block.dtype, dtype, inner, cval)
+    # Short windows are not copied to a buffer before they are written.
+    out = block if reuse and not quick and shape == block.shape else np.empty(shape, dtype)
     source = np.ascontiguousarray(block).reshape(outer, n * inner)
     target = out.reshape(outer, (stop - start) * inner)
+    if quick:
+        short.run(source, target, inner, index, each, cval)
+        return out
     width = inner if len(index) * inner <= _BUFFER else max(_NARROWEST, _BUFFER // len(index) // 64 * 64)
     ends = (min(lead, len(index)), max(len(index) - tail, min(lead, len(index))))
     weights = np.asarray(each.weights, np.float64)
-    _run(source, index, ends, weights, float(cval), target, inner, min(width, inner), dtype.kind in "iu")
+    whole, width = dtype.kind in "iu", min(width, inner)
+    _run(source, index, ends, weights, each.kind, float(cval), target, inner, width, whole)
     return out
 
 
-def _extended(at: Array, n: int, mode: str) -> Array:
+def extended(at: Array, n: int, mode: str) -> Array:
     """Return which element each index stands for that may lie outside; below 0 for the constant."""
     if mode in ("constant", "grid-constant"):
         return np.where((at < 0) | (at >= n), -1, at)
@@ -117,7 +122,7 @@ def _extended(at: Array, n: int, mode: str) -> Array:
 
 
 @numba.njit(nogil=True, cache=True)
-def _run(source, index, ends, weights, cval, target, inner, width, whole):  # type: ignore[no-untyped-def] # pragma: no cover
+def _run(source, index, ends, weights, kind, cval, target, inner, width, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     reach = (weights.shape[0] - 1) * width
     line = index.shape[0] * width
     lines = max(1, min(source.shape[0], _BATCH // line)) if width == inner else 1
@@ -131,11 +136,11 @@ def _run(source, index, ends, weights, cval, target, inner, width, whole):  # ty
                 _fill(buffer[k * line : (k + 1) * line], source[o + k], index, ends, inner, left, side, cval)
             if lines > 1:
                 # Short lines lie one behind the other; what is summed across their ends is not taken.
-                _sum(sums[: count * line - reach], buffer, side, weights)
+                sum_taps(sums[: count * line - reach], buffer, side, weights, kind)
                 for k in range(count):
-                    _round(target[o + k], sums[k * line :], whole)
+                    convert(target[o + k], sums[k * line :], whole)
             else:
-                _sum_rows(target[o], buffer, sums, weights, inner, left, side, whole)
+                _sum_rows(target[o], buffer, sums, weights, kind, inner, left, side, whole)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -161,66 +166,19 @@ def _fill_rows(buffer, line, index, first, last, inner, left, side, cval):  # ty
 
 
 @numba.njit(nogil=True, cache=True)
-def _sum_rows(target, buffer, sums, weights, inner, left, side, whole):  # type: ignore[no-untyped-def] # pragma: no cover
+def _sum_rows(target, buffer, sums, weights, kind, inner, left, side, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     rows, length = sums.shape[0] // side, target.shape[0] // inner
     for first in range(0, length, rows):
         last = min(first + rows, length)
-        _sum(sums[: (last - first) * side], buffer[first * side :], side, weights)
+        sum_taps(sums[: (last - first) * side], buffer[first * side :], side, weights, kind)
         if side == inner:
-            _round(target[first * inner : last * inner], sums, whole)
+            convert(target[first * inner : last * inner], sums, whole)
         else:
             for k in range(first, last):
-                _round(target[k * inner + left : k * inner + left + side], sums[(k - first) * side :], whole)
+                convert(target[k * inner + left : k * inner + left + side], sums[(k - first) * side :], whole)
 
 
 @numba.njit(nogil=True, cache=True, inline="never")
 def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = values[i]
-
-
-@numba.njit(nogil=True, cache=True)
-def _sum(out, lines, step, weights):  # type: ignore[no-untyped-def] # pragma: no cover
-    radius = weights.shape[0] // 2
-    _centre(out, lines[radius * step :], weights[radius])
-    k = 0
-    # Four pairs at a time: the compiler checks no more arrays for overlap before it gives up.
-    while k + 4 <= radius:
-        low, high = lines[k * step :], lines[(2 * radius - k - 3) * step :]
-        w = weights[k : k + 4]
-        _four(out, low, low[step:], low[2 * step :], low[3 * step :],
-              high[3 * step :], high[2 * step :], high[step:], high, w[0], w[1], w[2], w[3])  # fmt: skip
-        k += 4
-    while k < radius:
-        _one(out, lines[k * step :], lines[(2 * radius - k) * step :], weights[k])
-        k += 1
-
-
-@numba.njit(nogil=True, cache=True, inline="never")
-def _centre(out, line, w):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] = line[i] * w
-
-
-@numba.njit(nogil=True, cache=True, inline="never")
-def _one(out, a, b, w):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] += (a[i] + b[i]) * w
-
-
-@numba.njit(nogil=True, cache=True, inline="never")
-def _four(out, a, b, c, d, e, f, g, h, p, q, r, s):  # type: ignore[no-untyped-def] # pragma: no cover
-    # One addition after the other, as scipy adds: any other order rounds differently.
-    for i in range(out.shape[0]):
-        out[i] = (((out[i] + (a[i] + e[i]) * p) + (b[i] + f[i]) * q) + (c[i] + g[i]) * r) + (d[i] + h[i]) * s
-
-
-@numba.njit(nogil=True, cache=True, inline="never")
-def _round(out, values, whole):  # type: ignore[no-untyped-def] # pragma: no cover
-    if whole:
-        for i in range(out.shape[0]):
-            # By way of 32 bits, as C does.
-            out[i] = np.int32(values[i])
-    else:
-        for i in range(out.shape[0]):
-            out[i] = values[i]

@@ -1,67 +1,115 @@
-"""Linear filters of one block; scipy.ndimage is the reference, and what the rest falls back to."""
+"""Linear filters of one block; scipy.ndimage is the reference, and what the rest falls back to.
+
+``CHUNKMED_KERNELS=scipy`` in the environment leaves everything to scipy.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.ndimage
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.steps import Step
 
-__all__ = ["gaussian"]
+__all__ = ["length", "lines", "magnitude", "sum_of_lines", "summed"]
 
 
-def gaussian(
-    block: Array,
-    *,
-    sigma: Sequence[float],
-    order: Sequence[int],
-    mode: Sequence[str],
-    cval: float,
-    truncate: float,
-    radius: Sequence[int] | None,
-    axes: Sequence[int],
-    output: Any,
-    keep: tuple[slice, ...],
-) -> Array:
-    """Return a part of :func:`scipy.ndimage.gaussian_filter` of a block, equal to the last bit.
+def lines(block: Array, *, steps: Sequence[Step], cval: Any, output: Any, keep: tuple[slice, ...]) -> Array:
+    """Return a part of a block after steps along axes, one after the other.
 
     Parameters
     ----------
     block : ndarray
         Any number of axes.
-    sigma, order, mode, radius : sequences, one value per axis in ``axes``
-        As in scipy.
-    cval, truncate, axes, output
-        As in scipy; ``output`` is a dtype.
+    steps : sequence of Step
+        As repeated :func:`scipy.ndimage.correlate1d`, equal to the last bit; means are sums of their
+        window divided by its size.
+    cval : float
+        What lies beyond the border in mode ``constant``.
+    output : dtype
+        Of the result, and of what is between two axes.
     keep : tuple of slice
         The part.
     """
-    radii = list(radius) if radius is not None else [int(truncate * s + 0.5) for s in sigma]
-    # Odd derivatives have antisymmetric weights.
-    plain = not any(n % 2 for n in order) and os.environ.get("CHUNKMED_KERNELS") != "scipy"
-    if plain and len(sigma):
+    if os.environ.get("CHUNKMED_KERNELS") != "scipy" and not np.iscomplexobj(cval):
         # Here, for numba takes a second to import.
-        from chunkmed.kernels.convolve import Axis, correlate, supports
+        from chunkmed.kernels.convolve import as_bytes, correlate, supports
 
         if supports(block, output):
-            rows = zip(axes, sigma, order, radii, mode, strict=True)
-            # scipy leaves axes of a tiny sigma alone.
-            steps = [Axis(a, _weights(s, n, r), m) for a, s, n, r, m in rows if s > 1e-15]
-            return correlate(block, steps, cval, output, keep)
-    settings = {"order": order, "mode": mode, "cval": cval, "truncate": truncate, "radius": radius}
-    out = scipy.ndimage.gaussian_filter(block, sigma, output=output, axes=axes, **settings)
-    return np.asarray(out)[keep]
+            return correlate(as_bytes(block), steps, cval, as_bytes(output), keep).view(output)
+    out = block
+    for step in steps:
+        out = _scipys(out, step, cval, np.dtype(output))
+    return np.asarray(out[keep]).astype(output, copy=False)
 
 
-@lru_cache(maxsize=64)
-def _weights(sigma: float, order: int, radius: int) -> tuple[float, ...]:
-    """Return scipy's own weights: what it makes of a single one."""
-    impulse = np.zeros(2 * radius + 1)
-    impulse[radius] = 1.0
-    out = scipy.ndimage.gaussian_filter1d(impulse, sigma, order=order, radius=radius, mode="constant")
-    return tuple(out.tolist())
+def _scipys(block: Array, step: Step, cval: Any, output: np.dtype[Any]) -> Array:
+    settings = {"axis": step.axis, "mode": step.mode, "cval": cval, "origin": step.origin}
+    if not step.mean:
+        return np.asarray(scipy.ndimage.correlate1d(block, step.weights, output=output, **settings))
+    # Not scipy's uniform filter: its running sum makes every value depend on where the line begins.
+    wide = np.dtype(np.complex128 if output.kind == "c" else np.float64)
+    out = scipy.ndimage.correlate1d(block, step.weights, output=wide, **settings)
+    mean = np.asarray(out / len(step.weights))
+    # To C, a truth value is a byte: less than 1 is nothing.
+    return mean.astype(np.uint8).view(bool) if output.kind == "b" else mean.astype(output)
+
+
+def sum_of_lines(
+    block: Array, *, terms: Sequence[Sequence[Step]], cval: Any, output: Any, keep: tuple[slice, ...]
+) -> Array:
+    """Return the sum of terms, each of them steps: a Laplace filter.
+
+    Sums are made in the dtype ``output``, as scipy makes them.
+    """
+    return _added(_parts(block, terms, cval, output, keep))
+
+
+def magnitude(
+    block: Array, *, terms: Sequence[Sequence[Step]], cval: Any, output: Any, keep: tuple[slice, ...]
+) -> Array:
+    """Return the root of the sum of squares of terms, each of them steps: the length of a gradient.
+
+    Squares and their sum are made in the dtype ``output``, as scipy makes them.
+    """
+    return _root(_parts(block, terms, cval, output, keep))
+
+
+def summed(*parts: Array, output: Any) -> Array:
+    """Return the sum of arrays in the dtype ``output``."""
+    return _added(part.astype(output) for part in parts)
+
+
+def length(*parts: Array, output: Any) -> Array:
+    """Return the root of the sum of squares of arrays in the dtype ``output``."""
+    return _root(part.astype(output) for part in parts)
+
+
+def _added(parts: Iterator[Array]) -> Array:
+    out = next(parts)
+    for part in parts:
+        out += part
+    return out
+
+
+def _root(parts: Iterator[Array]) -> Array:
+    out = next(parts)
+    np.multiply(out, out, out)
+    for part in parts:
+        np.multiply(part, part, part)
+        out += part
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(out, out, casting="unsafe")
+
+
+def _parts(
+    block: Array, terms: Sequence[Sequence[Step]], cval: Any, output: Any, keep: tuple[slice, ...]
+) -> Iterator[Array]:
+    for steps in terms:
+        part = lines(block, steps=steps, cval=cval, output=output, keep=keep)
+        # What has no steps is still the block itself.
+        yield part.copy() if np.may_share_memory(part, block) else part

@@ -1,7 +1,9 @@
 """All mergeable statistics of all labels of one block, in one pass.
 
-Columns of integers stay exact (int64). Squares are summed around the first value of each label in
-the block, so that nothing cancels; blocks are merged by the formula of Chan, Golub & LeVeque (1983).
+Rows are taken run by run of equal labels: what depends on the place of a voxel follows from the ends of
+the run, and sums of its values are vectorised. Columns of integers stay exact (int64). Squares are summed
+around the first value of each label in the block, so that nothing cancels; blocks are merged by the
+formula of Chan, Golub & LeVeque (1983).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.groups import Groups, run_ends
 
 __all__ = ["Moments", "block_moments", "merge_moments"]
 
@@ -45,6 +48,8 @@ class Moments:
     """(n, 3), sum of value times index."""
     weighted_height: Array
     """Sum of value times slice position."""
+    scatter: Array
+    """(n, 6), sums of products of deviations from the mean index: zz, yy, xx, zy, zx, yx."""
 
     def __len__(self) -> int:
         return len(self.label)
@@ -52,27 +57,34 @@ class Moments:
     @classmethod
     def empty(cls) -> Moments:
         """Return a table without rows."""
-        vectors = ("start", "stop", "positions", "weighted")
-        return cls(**{f.name: np.zeros((0, 3) if f.name in vectors else 0, np.int64) for f in fields(cls)})
+        sizes = dict.fromkeys(("start", "stop", "positions", "weighted"), (0, 3)) | {"scatter": (0, 6)}
+        return cls(**{f.name: np.zeros(sizes.get(f.name, 0), np.int64) for f in fields(cls)})
 
     @property
     def objects(self) -> Moments:
         """The rows of labels above zero."""
-        keep = self.label > 0
-        return Moments(**{name: column[keep] for name, column in vars(self).items()})
+        return self.rows(self.label > 0)
+
+    def rows(self, which: Array | slice) -> Moments:
+        """Return some of the rows."""
+        return Moments(**{name: column[which] for name, column in vars(self).items()})
 
 
 def block_moments(
-    labels: Array, values: Array, origin: tuple[int, int, int], shape: tuple[int, int, int], slices: Array
+    groups: Groups,
+    values: Array | None,
+    origin: tuple[int, int, int],
+    shape: tuple[int, int, int],
+    slices: Array,
 ) -> Moments:
     """Return the statistics of the labels of one block of one time point.
 
     Parameters
     ----------
-    labels : ndarray of integers or bool, shape (z, y, x)
-        Every number counts, 0 included.
-    values : ndarray, shape (z, y, x)
-        May be broadcast (strides of zero).
+    groups : Groups
+        Labels, shape (z, y, x).
+    values : ndarray, shape (z, y, x), optional
+        1 everywhere where there are none.
     origin : tuple of int
         Index of the block's first voxel in the volume.
     shape : tuple of int
@@ -80,19 +92,16 @@ def block_moments(
     slices : ndarray of float64, shape (z, 2)
         What one voxel of each slice of the block adds to ``depth`` and to ``height``.
     """
-    wide = labels.dtype.itemsize > 4 or labels.dtype == np.uint32
-    ids = np.ascontiguousarray(labels.astype(np.int64 if wide else np.int32, copy=False))
-    base, top = (int(ids.min()), int(ids.max())) if ids.size else (0, -1)
-    if top - base > 4 * ids.size + 1024:
-        # Numbers far apart: a dense table would be larger than the block.
-        names, inverse = np.unique(ids, return_inverse=True)
-        ids, base = inverse.reshape(ids.shape).astype(np.int32), 0
-    else:
-        names = np.arange(base, top + 1, dtype=np.int64)
+    n = len(groups)
+    whole, real = np.zeros((n, _WHOLE), np.int64), np.zeros((n, _REAL), np.float64)
+    places = groups.ids, groups.base, groups.rows, origin, shape, slices
+    if values is None:
+        _count_places(*places, whole, real)
+        return _without_values(groups.names, whole, real, origin)
     plain, zero = _plain(values)
-    columns = _accumulate(ids, base, len(names), plain, zero, origin, shape, slices)
-    used = columns[0] > 0
-    return Moments(names[used].astype(np.int64), *(column[used] for column in columns))
+    total, ends = np.zeros(n, zero.dtype), np.zeros((n, 2), plain.dtype)
+    _accumulate(*places, plain, zero, whole, real, total, ends)
+    return _table(groups.names, whole, real, total, ends, origin)
 
 
 def _plain(values: Array) -> tuple[Array, Array]:
@@ -104,59 +113,173 @@ def _plain(values: Array) -> tuple[Array, Array]:
     return np.ascontiguousarray(values, dtype=np.int32 if small else np.int64), np.zeros(1, np.int64)
 
 
+#: Columns of integers: count, first lowest, first highest, start and stop (3 each), sums of local indices
+#: (3) and of their products (zz, yy, xx, zy, zx, yx).
+_COUNT, _LOW_AT, _HIGH_AT, _START, _STOP, _SUM, _PRODUCT, _WHOLE = 0, 1, 2, 3, 6, 9, 12, 18
+#: Columns of floats: depth, height, weighted height, pivot, sum and squares of what deviates from it,
+#: sums of value times index (3).
+_DEPTH, _HEIGHT, _WEIGHTED_HEIGHT, _PIVOT, _OFFSET, _SQUARES, _WEIGHTED, _REAL = 0, 1, 2, 3, 4, 5, 6, 9
+_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+
+
+def _without_values(names: Array, whole: Array, real: Array, origin: tuple[int, int, int]) -> Moments:
+    """Return the table where every value is 1."""
+    real[:, _WEIGHTED_HEIGHT] = real[:, _HEIGHT]
+    real[:, _WEIGHTED:] = whole[:, _SUM:_PRODUCT] + whole[:, [_COUNT]] * np.array(origin)
+    return _table(names, whole, real, whole[:, _COUNT], np.ones((len(names), 2), np.int32), origin)
+
+
+def _table(
+    names: Array, whole: Array, real: Array, total: Array, ends: Array, origin: tuple[int, int, int]
+) -> Moments:
+    count, sums = whole[:, _COUNT], whole[:, _SUM:_PRODUCT]
+    with np.errstate(invalid="ignore"):
+        spread = np.maximum(0.0, real[:, _SQUARES] - real[:, _OFFSET] ** 2 / count)
+    scatter = whole[:, _PRODUCT:].astype(np.float64)
+    for column, (a, b) in enumerate(_PAIRS):
+        scatter[:, column] -= sums[:, a].astype(np.float64) * sums[:, b] / count
+    return Moments(
+        label=names,
+        count=count,
+        depth=real[:, _DEPTH],
+        height=real[:, _HEIGHT],
+        total=total,
+        spread=spread,
+        low=ends[:, 0],
+        high=ends[:, 1],
+        low_at=whole[:, _LOW_AT],
+        high_at=whole[:, _HIGH_AT],
+        start=whole[:, _START:_STOP],
+        stop=whole[:, _STOP:_SUM],
+        positions=sums + count[:, None] * np.array(origin),
+        weighted=real[:, _WEIGHTED:],
+        weighted_height=real[:, _WEIGHTED_HEIGHT],
+        scatter=scatter,
+    )
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _put_run(whole, real, z, y, x, a, b, row, slices):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Count the places of a run of one label: local indices a to b of slice z, row y, corner x."""
+    n = b - a
+    if whole[_COUNT] == 0:
+        whole[_LOW_AT] = whole[_HIGH_AT] = row + a
+        whole[_START], whole[_START + 1], whole[_START + 2] = z[1], y[1], x + a
+    # z only rises.
+    whole[_STOP] = z[1] + 1
+    whole[_START + 1] = min(whole[_START + 1], y[1])
+    whole[_STOP + 1] = max(whole[_STOP + 1], y[1] + 1)
+    whole[_START + 2] = min(whole[_START + 2], x + a)
+    whole[_STOP + 2] = max(whole[_STOP + 2], x + b)
+    along = (a + b - 1) * n // 2
+    # The sum of k * k up to m is m (m + 1) (2 m + 1) / 6.
+    squares = ((b - 1) * b * (2 * b - 1) - (a - 1) * a * (2 * a - 1)) // 6
+    whole[_COUNT] += n
+    whole[_SUM] += n * z[0]
+    whole[_SUM + 1] += n * y[0]
+    whole[_SUM + 2] += along
+    whole[_PRODUCT] += n * z[0] * z[0]
+    whole[_PRODUCT + 1] += n * y[0] * y[0]
+    whole[_PRODUCT + 2] += squares
+    whole[_PRODUCT + 3] += n * z[0] * y[0]
+    whole[_PRODUCT + 4] += along * z[0]
+    whole[_PRODUCT + 5] += along * y[0]
+    real[_DEPTH] += n * slices[0]
+    real[_HEIGHT] += n * slices[1]
+
+
 @numba.njit(nogil=True, cache=True)
-def _accumulate(ids, base, n, values, zero, origin, shape, slices):  # type: ignore[no-untyped-def] # pragma: no cover
-    count = np.zeros(n, np.int64)
-    depth, height, total = np.zeros(n, np.float64), np.zeros(n, np.float64), np.zeros(n, zero.dtype)
-    weighted_height = np.zeros(n, np.float64)
-    pivot, low, high = np.zeros(n, values.dtype), np.zeros(n, values.dtype), np.zeros(n, values.dtype)
-    offset, squares = np.zeros(n, np.float64), np.zeros(n, np.float64)
-    low_at, high_at = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    start, stop = np.zeros((n, 3), np.int64), np.zeros((n, 3), np.int64)
-    positions, weighted = np.zeros((n, 3), np.int64), np.zeros((n, 3), np.float64)
+def _count_places(ids, base, rows, origin, shape, slices, whole, real):  # type: ignore[no-untyped-def] # pragma: no cover
+    stops = np.empty(ids.shape[2] + 1, np.int64)
     for i in range(ids.shape[0]):
-        z = i + origin[0]
+        z = i, i + origin[0]
         for j in range(ids.shape[1]):
-            y = j + origin[1]
-            row = (z * shape[1] + y) * shape[2] + origin[2]
-            for k in range(ids.shape[2]):
-                x = k + origin[2]
-                o = ids[i, j, k] - base
-                v = values[i, j, k]
-                if count[o] == 0:
-                    pivot[o] = low[o] = high[o] = v
-                    low_at[o] = high_at[o] = row + k
-                    start[o, 0], start[o, 1], start[o, 2] = z, y, x
-                    stop[o, 0], stop[o, 1], stop[o, 2] = z + 1, y + 1, x + 1
-                count[o] += 1
-                depth[o] += slices[i, 0]
-                height[o] += slices[i, 1]
-                weighted_height[o] += np.float64(v) * slices[i, 1]
-                total[o] += v
-                d = np.float64(v) - np.float64(pivot[o])
-                offset[o] += d
-                squares[o] += d * d
-                # A value that is no number stays, as it does in NumPy's min and max.
-                if v < low[o] or (v != v and low[o] == low[o]):
-                    low[o], low_at[o] = v, row + k
-                if v > high[o] or (v != v and high[o] == high[o]):
-                    high[o], high_at[o] = v, row + k
-                # z and y only rise, and x alone may fall from row to row.
-                stop[o, 0] = z + 1
-                start[o, 1], stop[o, 1] = min(start[o, 1], y), max(stop[o, 1], y + 1)
-                start[o, 2], stop[o, 2] = min(start[o, 2], x), max(stop[o, 2], x + 1)
-                positions[o, 0] += z
-                positions[o, 1] += y
-                positions[o, 2] += x
-                weighted[o, 0] += np.float64(v) * z
-                weighted[o, 1] += np.float64(v) * y
-                weighted[o, 2] += np.float64(v) * x
-    spread = np.zeros(n, np.float64)
-    for o in range(n):
-        if count[o] > 0:
-            spread[o] = max(0.0, squares[o] - offset[o] * offset[o] / count[o])
-    extremes = (spread, low, high, low_at, high_at)
-    return count, depth, height, total, *extremes, start, stop, positions, weighted, weighted_height
+            y = j, j + origin[1]
+            row = (z[1] * shape[1] + y[1]) * shape[2] + origin[2]
+            line, a = ids[i, j], 0
+            for run in range(run_ends(line, stops)):
+                b, o = stops[run], rows[line[a] - base]
+                if o >= 0:
+                    _put_run(whole[o], real[o], z, y, origin[2], a, b, row, slices[i])
+                a = b
+
+
+@numba.njit(nogil=True, cache=True)
+def _accumulate(ids, base, rows, origin, shape, slices, values, zero, whole, real, total, ends):  # type: ignore[no-untyped-def] # pragma: no cover
+    stops = np.empty(ids.shape[2] + 1, np.int64)
+    for i in range(ids.shape[0]):
+        z = i, i + origin[0]
+        for j in range(ids.shape[1]):
+            y = j, j + origin[1]
+            row = (z[1] * shape[1] + y[1]) * shape[2] + origin[2]
+            line, a = ids[i, j], 0
+            for run in range(run_ends(line, stops)):
+                b, o = stops[run], rows[line[a] - base]
+                if o >= 0:
+                    part, mine, sums = values[i, j, a:b], whole[o], real[o]
+                    if mine[_COUNT] == 0:
+                        ends[o, 0] = ends[o, 1] = part[0]
+                        # A pivot that is no finite number would spoil the rest of its label.
+                        sums[_PIVOT] = np.float64(part[0]) if abs(np.float64(part[0])) < np.inf else 0.0
+                    _put_run(mine, sums, z, y, origin[2], a, b, row, slices[i])
+                    added, offset, squares, moment = _sums(part, origin[2] + a, sums[_PIVOT], zero[0])
+                    total[o] += added
+                    weight = np.float64(added)
+                    sums[_OFFSET] += offset
+                    sums[_SQUARES] += squares
+                    sums[_WEIGHTED_HEIGHT] += weight * slices[i, 1]
+                    sums[_WEIGHTED] += weight * z[1]
+                    sums[_WEIGHTED + 1] += weight * y[1]
+                    sums[_WEIGHTED + 2] += moment
+                    _put_ends(mine, ends[o], part, row + a, added != added)
+                a = b
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc"})
+def _sums(run, start, pivot, zero):  # type: ignore[no-untyped-def] # pragma: no cover
+    total, offset, squares, moment = zero, 0.0, 0.0, 0.0
+    for k in range(len(run)):
+        value = np.float64(run[k])
+        total += run[k]
+        off = value - pivot
+        offset += off
+        squares += off * off
+        moment += value * (start + k)
+    return total, offset, squares, moment
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _lowest_highest(run):  # type: ignore[no-untyped-def] # pragma: no cover
+    low = high = run[0]
+    for k in range(1, len(run)):
+        low, high = min(low, run[k]), max(high, run[k])
+    return low, high
+
+
+@numba.njit(nogil=True, cache=True)
+def _put_ends(mine, ends, run, place, odd):  # type: ignore[no-untyped-def] # pragma: no cover
+    if odd:
+        # A value that is no number stays, as it does in NumPy's min and max.
+        for k in range(len(run)):
+            value = run[k]
+            if value < ends[0] or (value != value and ends[0] == ends[0]):
+                ends[0], mine[_LOW_AT] = value, place + k
+            if value > ends[1] or (value != value and ends[1] == ends[1]):
+                ends[1], mine[_HIGH_AT] = value, place + k
+        return
+    low, high = _lowest_highest(run)
+    if low < ends[0]:
+        ends[0], mine[_LOW_AT] = low, place + _index_of(run, low)
+    if high > ends[1]:
+        ends[1], mine[_HIGH_AT] = high, place + _index_of(run, high)
+
+
+@numba.njit(nogil=True, cache=True)
+def _index_of(run, value):  # type: ignore[no-untyped-def] # pragma: no cover
+    k = 0
+    while run[k] != value:
+        k += 1
+    return k
 
 
 def merge_moments(parts: list[Moments]) -> Moments:
@@ -164,60 +287,64 @@ def merge_moments(parts: list[Moments]) -> Moments:
 
     The result does not depend on the order of the parts but in the last bits of floats.
     """
-    every = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Moments)}
-    names, row = np.unique(every["label"], return_inverse=True)
-    n = len(names)
-    count = _added(every["count"], row, n)
-    total = _added(every["total"], row, n)
+    every = Moments(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Moments)))
+    # Stable, which is fast where the parts are sorted.
+    order = np.argsort(every.label, kind="stable")
+    label = every.label[order]
+    first = np.flatnonzero(np.concatenate([[True], label[1:] != label[:-1]])[: len(label)])
+    sizes = np.diff(np.append(first, len(label)))
+    several = sizes > 1
+    out = every.rows(order[first])
+    if np.any(several):
+        # Most labels lie in one block and stay as they are.
+        added = _merged(every.rows(order[np.repeat(several, sizes)]), sizes[several])
+        for name, column in vars(out).items():
+            column[several] = getattr(added, name)
+    return out
+
+
+def _merged(every: Moments, sizes: Array) -> Moments:
+    """Return a row for each of so many rows that follow one another."""
+    first, row = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(sizes)), sizes)
+    count, total, positions = (_added(c, first) for c in (every.count, every.total, every.positions))
     with np.errstate(invalid="ignore"):
-        mean = total / count
-        gap = every["total"] / every["count"] - mean[row]
-    low, low_at = _extreme(every["low"], every["low_at"], row, n, sign=1)
-    high, high_at = _extreme(every["high"], every["high_at"], row, n, sign=-1)
-    start, stop = every["start"].copy(), every["stop"].copy()
+        gap = every.total / every.count - (total / count)[row]
+    low, low_at = _extreme(np.minimum, every.low, every.low_at, first, row)
+    high, high_at = _extreme(np.maximum, every.high, every.high_at, first, row)
     return Moments(
-        label=names,
+        label=every.label[first],
         count=count,
-        depth=_added(every["depth"], row, n),
-        height=_added(every["height"], row, n),
+        depth=_added(every.depth, first),
+        height=_added(every.height, first),
         total=total,
-        spread=_added(every["spread"] + every["count"] * gap**2, row, n),
+        spread=_added(every.spread + every.count * gap**2, first),
         low=low,
         high=high,
         low_at=low_at,
         high_at=high_at,
-        start=_bound(np.minimum, start, row, n),
-        stop=_bound(np.maximum, stop, row, n),
-        positions=_added(every["positions"], row, n),
-        weighted=_added(every["weighted"], row, n),
-        weighted_height=_added(every["weighted_height"], row, n),
+        start=np.minimum.reduceat(every.start, first),
+        stop=np.maximum.reduceat(every.stop, first),
+        positions=positions,
+        weighted=_added(every.weighted, first),
+        weighted_height=_added(every.weighted_height, first),
+        scatter=_added(every.scatter + _apart(every, positions / count[:, None], row), first),
     )
 
 
-def _added(column: Array, row: Array, n: int) -> Array:
-    out = np.zeros((n, *column.shape[1:]), column.dtype)
-    np.add.at(out, row, column)
+def _added(column: Array, first: Array) -> Array:
+    out: Array = np.add.reduceat(column, first)
     return out
 
 
-def _bound(function: np.ufunc, column: Array, row: Array, n: int) -> Array:
-    out = np.zeros((n, *column.shape[1:]), column.dtype)
-    # Any member is a fair start: reversed, so that the first of each label stays.
-    out[row[::-1]] = column[::-1]
-    function.at(out, row, column)
-    return out
+def _apart(every: Moments, means: Array, row: Array) -> Array:
+    """Return what the parts of a label add to its scatter because their centres differ."""
+    gaps = every.positions / every.count[:, None] - means[row]
+    return np.stack([every.count * gaps[:, a] * gaps[:, b] for a, b in _PAIRS], axis=1)
 
 
-def _extreme(values: Array, at: Array, row: Array, n: int, *, sign: int) -> tuple[Array, Array]:
-    """Return the extreme of each label and where it is; of equals the lowest index."""
-    order = np.lexsort((at, _rising(values, sign), row))
-    first = np.searchsorted(row[order], np.arange(n))
-    chosen = order[first]
-    return values[chosen], at[chosen]
-
-
-def _rising(values: Array, sign: int) -> Array:
-    """Return keys whose lowest is the extreme: NaN before all."""
-    if values.dtype.kind in "iu":
-        return values if sign > 0 else ~values
-    return np.where(np.isnan(values), -np.inf, sign * values)
+def _extreme(function: np.ufunc, values: Array, at: Array, first: Array, row: Array) -> tuple[Array, Array]:
+    """Return the extreme of each label and where it is; of equals the lowest index. NaN is before all."""
+    found = function.reduceat(values, first)
+    wanted = found[row]
+    same = (values == wanted) | ((values != values) & (wanted != wanted))
+    return found, np.minimum.reduceat(np.where(same, at, np.iinfo(np.int64).max), first)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from chunkmed.coords import spacing_of
-from chunkmed.errors import InputError
+from chunkmed.errors import InputError, refusal
 from chunkmed.graph.lift import Lifted
 from chunkmed.units import to_voxels
 
@@ -24,7 +24,8 @@ def per_axis(value: Any, count: int, name: str) -> list[Any]:
         return [value] * count
     values = list(value)
     if len(values) != count:
-        raise InputError(
+        raise refusal(
+            RuntimeError,
             f"{name} has {len(values)} values for {count} axes",
             kind="sequence-length",
             why="sequence argument must have length equal to input rank",
@@ -54,7 +55,8 @@ def check_modes(mode: Any, count: int) -> list[str]:
     modes = per_axis(mode, count, "mode")
     for item in modes:
         if item not in MODES:
-            raise InputError(f"border mode {item!r} is not supported", kind="bad-mode", fix=", ".join(MODES))
+            what = f"border mode {item!r} is not supported"
+            raise refusal(RuntimeError, what, kind="bad-mode", fix=", ".join(MODES))
     return [str(item) for item in modes]
 
 

@@ -6,10 +6,11 @@ With a time dimension every result gains a leading ``t``:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import scipy.ndimage
 import xarray as xr
@@ -72,17 +73,27 @@ def _request(input: Any, labels: Any, index: Any) -> _Request:  # noqa: A002
         images = list(xr.broadcast(*images))
         if len(images) == 2 and images[0].shape != np.broadcast_shapes(*(np.shape(i) for i in images)):
             raise InputError("image and labels differ in shape", kind="shape-mismatch")
-    shapes = {tuple(item.shape) for item in images}
-    if len(shapes) > 1:
-        raise InputError(
-            "image and labels differ in shape", kind="shape-mismatch", why=" against ".join(map(str, shapes))
-        )
-    lifted = [lift(item).one_channel() for item in images]
+    lifted = [lift(item).one_channel() for item in _of_one_shape(images)]
     like = next((item for item in lifted if item.dims is not None), lifted[0])
     nodes = iter(item.node for item in lifted)
     values = None if scalar is not None else next(nodes)
-    grid = Axes(like.node.shape, like.time_axis, like.space_axes)
+    grid = Axes(like.node.shape, like.time_axis, like.space_axes, many=True)
     return _Request(values, None if labels is None else next(nodes), scalar, grid, like, index)
+
+
+def _of_one_shape(images: Sequence[Any]) -> list[Any]:
+    """Return images of one shape: arrays without names broadcast, as scipy's do."""
+    shapes = list(dict.fromkeys(tuple(np.shape(item)) for item in images))
+    if len(shapes) == 1:
+        return list(images)
+    try:
+        if any(isinstance(item, xr.DataArray) for item in images):
+            raise ValueError("dims say which axes are which, shapes do not")
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        why = " against ".join(map(str, shapes))
+        raise InputError("image and labels differ in shape", kind="shape-mismatch", why=why) from error
+    return [da.broadcast_to(da.asarray(item), shape) for item in images]
 
 
 def _measured(input: Any, labels: Any, index: Any, column: Column, missing: float) -> Any:  # noqa: A002
@@ -277,7 +288,7 @@ def find_objects(input: Any, max_label: int = 0) -> Any:  # noqa: A002
     image = lift(input).one_channel()
     if image.node.dtype.kind not in "iub":
         raise TypeError("find_objects expects an integer array")
-    axes = Axes(image.node.shape, image.time_axis, image.space_axes)
+    axes = Axes(image.node.shape, image.time_axis, image.space_axes, many=True)
     tables = label_statistics(image.node, None, axes, name="finding objects")
     found = [_boxes(table, max_label, len(axes.space)) for table in tables]
     return found if axes.time is not None else found[0]

@@ -10,17 +10,25 @@ import scipy.ndimage
 import xarray as xr
 
 from chunkmed.coords import check_grid
-from chunkmed.errors import InputError
 from chunkmed.graph.costs import KERNEL_NS
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Node, Stencil
 from chunkmed.kernels import morphology as kernels
 from chunkmed.ndimage.arguments import check_origins, output_dtype, per_axis
+from chunkmed.ndimage.stable import Neighbours, until_stable
+from chunkmed.ndimage.windows import origins_in_order
 
-__all__ = ["binary_closing", "binary_dilation", "binary_erosion", "binary_opening"]
+__all__ = ["binary_closing", "binary_dilation", "binary_erosion", "binary_opening", "checked_structure"]
 
 #: Bytes per voxel beside input and output: two buffers of bits, rows filled up to whole words.
 _WORKSPACE = 1.0
+#: Dilations (True) and erosions of each kernel.
+_GROWS = {
+    kernels.erosion: (False,),
+    kernels.dilation: (True,),
+    kernels.opening: (False, True),
+    kernels.closing: (True, False),
+}
 #: Voxels to bits and back, per voxel.
 _PACKING_NS = 0.5
 
@@ -39,8 +47,8 @@ def binary_erosion(
 ) -> Any:
     """Binary erosion, as :func:`scipy.ndimage.binary_erosion`.
 
-    A DataArray is eroded along z, y, x at every time point. ``iterations`` must be 1 or more: fewer
-    means "until nothing changes", which depends on the whole image.
+    A DataArray is eroded along z, y, x at every time point. With ``iterations`` below 1 until nothing
+    changes: that takes a pass over the image at once, and the result is lazy as always.
     """
     given = (structure, iterations, mask, output, border_value, origin, brute_force, axes)
     return _morphology(scipy.ndimage.binary_erosion, kernels.erosion, 1, input, *given)
@@ -60,7 +68,8 @@ def binary_dilation(
 ) -> Any:
     """Binary dilation, as :func:`scipy.ndimage.binary_dilation`.
 
-    A DataArray is dilated along z, y, x at every time point. ``iterations`` must be 1 or more.
+    A DataArray is dilated along z, y, x at every time point; with ``iterations`` below 1 until nothing
+    changes, which takes a pass over the image at once.
     """
     given = (structure, iterations, mask, output, border_value, origin, brute_force, axes)
     return _morphology(scipy.ndimage.binary_dilation, kernels.dilation, 1, input, *given)
@@ -80,7 +89,8 @@ def binary_opening(
 ) -> Any:
     """Binary opening, as :func:`scipy.ndimage.binary_opening`.
 
-    A DataArray is opened along z, y, x at every time point. ``iterations`` must be 1 or more.
+    A DataArray is opened along z, y, x at every time point; with ``iterations`` below 1 until nothing
+    changes, which takes a pass over the image at once.
     """
     given = (structure, iterations, mask, output, border_value, origin, brute_force, axes)
     return _morphology(scipy.ndimage.binary_opening, kernels.opening, 2, input, *given)
@@ -100,7 +110,8 @@ def binary_closing(
 ) -> Any:
     """Binary closing, as :func:`scipy.ndimage.binary_closing`.
 
-    A DataArray is closed along z, y, x at every time point. ``iterations`` must be 1 or more.
+    A DataArray is closed along z, y, x at every time point; with ``iterations`` below 1 until nothing
+    changes, which takes a pass over the image at once.
 
     Examples
     --------
@@ -137,10 +148,17 @@ def _morphology(
         return reference(input, **settings, **more)
     image = lift(input)
     along = image.axes(axes)
-    shape = _checked_structure(structure, len(along))
+    shape = checked_structure(structure, len(along))
     origins = [int(value) for value in per_axis(origin, len(along), "origin")]
+    # A structure lies along the axes in the order of the image, in whatever order they are named.
+    order = origins_in_order(origins, along, len(image.node.shape))
+    along, origins = tuple(sorted(along)), list(order)
     check_origins(origins, shape.shape)
     steps = _checked_iterations(iterations)
+    if steps < 1:
+        where = None if mask is None else _mask_node(mask, image)
+        chosen = Neighbours(shape, origins, along), bool(border_value)
+        return image.lower(until_stable(image.node, _GROWS[kernel], *chosen, where, output))
     depth = [0] * len(image.node.shape)
     for axis, n, shift in zip(along, shape.shape, origins, strict=True):
         depth[axis] = passes * steps * (n // 2 + abs(shift))
@@ -155,7 +173,8 @@ def _morphology(
     )
 
 
-def _checked_structure(structure: Any, ndim: int) -> Any:
+def checked_structure(structure: Any, ndim: int) -> Any:
+    """Return a structure as bool, faces where none is given; refuse one of other axes."""
     if structure is None:
         return scipy.ndimage.generate_binary_structure(ndim, 1)
     shape = np.asarray(structure, dtype=bool)
@@ -169,13 +188,6 @@ def _checked_structure(structure: Any, ndim: int) -> Any:
 def _checked_iterations(iterations: Any) -> int:
     if isinstance(iterations, float) and not iterations.is_integer():
         raise TypeError("iterations must be an integer")
-    if int(iterations) < 1:
-        raise InputError(
-            f"iterations = {iterations} repeats until nothing changes",
-            kind="not-local",
-            why="the result depends on the whole image, not on a neighbourhood",
-            fix="give a number of iterations",
-        )
     return int(iterations)
 
 

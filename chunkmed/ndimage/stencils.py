@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkmed.errors import InputError
+from chunkmed.errors import InputError, refusal
 from chunkmed.graph.lift import Lifted
 from chunkmed.graph.nodes import Call, Stencil
 from chunkmed.ndimage.arguments import mm_to_voxels, output_dtype, per_axis, wrapped_axes
@@ -41,15 +41,14 @@ def window_of(image: Lifted, along: Sequence[int], size: Any, footprint: Any) ->
     if footprint is not None:
         window = np.asarray(footprint, dtype=bool)
         if window.ndim != len(along):
-            raise InputError(
-                f"footprint has {window.ndim} axes, the image is filtered along {len(along)}",
-                kind="sequence-length",
-            )
+            what = f"footprint has {window.ndim} axes, the image is filtered along {len(along)}"
+            raise refusal(RuntimeError, what, kind="sequence-length")
         if not window.any():
-            raise InputError("all footprint elements are zero", kind="empty-footprint")
+            raise refusal(RuntimeError, "all footprint elements are zero", kind="empty-footprint")
         return list(window.shape), window
     if size is None:
-        raise InputError("no footprint or filter size provided", kind="no-size", fix="give size=3")
+        what = "no footprint or filter size provided"
+        raise refusal(RuntimeError, what, kind="no-size", fix="give size=3")
     given = per_axis(size, len(along), "size")
     voxels = mm_to_voxels(given, image, along, "size")
     if min(voxels) <= 0:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chunkmed.errors import InputError
-from chunkmed.measures import MEASURES
+from chunkmed.measures import MEASURES, is_measure
 from chunkmed.recipe.operations import operation, unknown
 
 __all__ = ["Measurement", "Recipe", "Step", "load", "parse", "shipped"]
@@ -228,7 +228,7 @@ def _measurement(table: dict[str, Any], name: str) -> Measurement:
     _check_keys(table, "measure", name)
     what = _names(table["what"], name, "what")
     for item in what:
-        if item not in MEASURES:
+        if not is_measure(item):
             raise unknown("measure", item, MEASURES, f"recipe {name}, [[measure]]")
     return Measurement(str(table["labels"]), table.get("of"), tuple(what))
 

@@ -50,6 +50,11 @@ _FILTERS = ("gaussian_filter", "median_filter")
 #: Operations that put values on another scale.
 INTENSITIES = ("clip", "equalize", "normalize", "rescale", "window")
 _MORPHOLOGY = ("binary_erosion", "binary_dilation", "binary_opening", "binary_closing")
+_CONNECTED = ("binary_fill_holes", "binary_propagation")
+_MASKS = (
+    *("threshold", "hysteresis", "region", "clear_border", "keep_largest", "remove_small"),
+    *("reconstruction", "fill", "remove_small_holes", "erosion", "dilation", "opening", "closing"),
+)
 #: Arguments of scipy's that a lazy image cannot take, or that a recipe has no use for.
 _NOT_IN_RECIPES = ("input", "image", "labels", "brute_force", "padding")
 
@@ -64,12 +69,9 @@ def _operation(name: str, function: Callable[..., Any], like: Callable[..., Any]
 
 #: All operations by name.
 OPERATIONS: dict[str, Operation] = {
-    **{name: _operation(name, getattr(ndimage, name)) for name in (*_FILTERS, *_MORPHOLOGY)},
+    **{name: _operation(name, getattr(ndimage, name)) for name in (*_FILTERS, *_MORPHOLOGY, *_CONNECTED)},
     "label": _operation("label", _label, ndimage.label),
-    **{
-        function.__name__: _operation(function.__name__, function)
-        for function in (masks.threshold, masks.region, masks.clear_border, masks.keep_largest)
-    },
+    **{name: _operation(name, getattr(masks, name)) for name in _MASKS},
     **{name: _operation(name, getattr(intensity, name)) for name in INTENSITIES},
     "follow": Operation("follow", tracking.follow, ("at",)),
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import xarray as xr
 
+import chunkmed.accessors  # noqa: F401 - registers image.cm
 from chunkmed.coords import grid_of
 from chunkmed.errors import ChunkmedError, InputError, SourceError
 from chunkmed.measures import measure
@@ -16,12 +17,12 @@ from chunkmed.recipe.operations import operation
 
 __all__ = ["Pipeline"]
 
+#: Operations that make masks of values: padding is not in them.
+_BY_LEVEL = ("threshold", "hysteresis")
+#: Operations that may leave padding out.
+_LOOK_AT_VALUES = (*_BY_LEVEL, "equalize", "normalize", "rescale")
 #: What stands for a measure where the image has no millimetres, several slices or one.
 _WITHOUT_MM = {"volume": ("volume_vox", "area_px"), "area": ("area_px", "area_px")}
-
-
-#: Operations that may leave padding out.
-_LOOK_AT_VALUES = ("threshold", "equalize", "normalize", "rescale")
 
 
 class Pipeline:
@@ -83,7 +84,7 @@ class Pipeline:
             except ChunkmedError as error:
                 error.where = error.where or f"recipe {self.recipe.name}, step {step.name!r}"
                 raise
-            return self._without_padding(out) if step.do == "threshold" else out
+            return self._without_padding(out) if step.do in _BY_LEVEL else out
 
     def _without_padding(self, mask: xr.DataArray) -> xr.DataArray:
         if not self.recipe.exclude_padding or padding_range(self.image.attrs) is None:

@@ -26,8 +26,7 @@ from chunkmed.writing import planned_passes
 __all__ = ["PlannedPass", "plan_recipe"]
 
 #: What steps give that need a pass, and whether they read their own labels once more.
-_LABELS = {"label": False, "follow": True}
-_MASKS = {"keep_largest": True, "clear_border": True}
+_LABELS = {"label": False, "keep_largest": False, "follow": True}
 
 
 @dataclass(frozen=True)
@@ -94,10 +93,9 @@ class _Planner(Pipeline):
         if step.do in INTENSITIES:
             return self._unmade(step.of[0], step.settings.get("dtype", np.float32), step.name)
         labels = self._unmade(step.of[0], np.int32, step.name)
-        if _LABELS.get(step.do, False) or _MASKS.get(step.do, False):
-            what = "following" if step.do == "follow" else "measuring"
-            self._note(f"{step.name} ({what})", make_program([lift(labels).node], sink_bytes=4))
-        return labels if step.do not in _MASKS else labels > 0
+        if _LABELS.get(step.do, False):
+            self._note(f"{step.name} (following)", make_program([lift(labels).node], sink_bytes=4))
+        return labels if step.do in _LABELS else labels > 0
 
     def _unmade(self, like: str, dtype: Any, name: str) -> xr.DataArray:
         image = self[like]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkmed.measures import MEASURES
+from chunkmed.measures import MEASURES, PERCENTILE
 from chunkmed.recipe.model import SCHEMA_VERSION
 from chunkmed.recipe.operations import IMAGE_ARGUMENTS, OPERATIONS, Operation
 
@@ -57,5 +57,6 @@ def _user_step() -> dict[str, Any]:
 
 
 def _measure() -> dict[str, Any]:
-    what = {"anyOf": [{"enum": list(MEASURES)}, {"type": "array", "items": {"enum": list(MEASURES)}}]}
+    one = {"anyOf": [{"enum": list(MEASURES)}, {"type": "string", "pattern": PERCENTILE.pattern}]}
+    what = {"anyOf": [one, {"type": "array", "items": one}]}
     return _object({"labels": _NAME, "of": _NAME, "what": what}, ("labels", "what"))

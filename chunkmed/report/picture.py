@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from chunkmed.cardiac import summary
 from chunkmed.coords import grid_of, has_grid, time_dim_of
+from chunkmed.drafts import draft_of
 from chunkmed.grid import Grid
 from chunkmed.padding import padding_range
-from chunkmed.report.files import draft_of
 from chunkmed.report.panels import INK, QUIET, draw_contours, draw_curve, draw_list, draw_slice
 from chunkmed.report.planes import Plane, plane_across
 from chunkmed.report.slices import center_of, gray_window, load, matched, volume_at

@@ -81,13 +81,15 @@ def consolidate(store: Path, root: dict[str, Any], *, sync: bool = True) -> None
 
 def nodes_below(store: Path) -> dict[str, dict[str, Any]]:
     """Return the metadata of every node below the root, by its path."""
-    nodes = {}
-    for folder, below, names in os.walk(store):
+    nodes, root = {}, str(store)
+    for folder, below, names in os.walk(root):
         below[:] = sorted(name for name in below if is_final(name))
-        if "zarr.json" in names and Path(folder) != store:
-            node: dict[str, Any] = json.loads((Path(folder) / "zarr.json").read_bytes())
+        # Strings: paths would cost more than reading.
+        if "zarr.json" in names and (place := folder[len(root) :].strip(os.sep)):
+            with open(f"{folder}/zarr.json", "rb") as file:  # noqa: PTH123
+                node: dict[str, Any] = json.load(file)
             # Below an array there are only shards, perhaps very many.
             below[:] = below if node["node_type"] == "group" else []
             node.pop("consolidated_metadata", None)
-            nodes[Path(folder).relative_to(store).as_posix()] = node
+            nodes[place.replace(os.sep, "/")] = node
     return nodes

@@ -106,8 +106,8 @@ def test_a_peer_that_differs_says_so(ran):
 def test_peers_that_fail_have_rows(ran):
     rows, table = ran
     assert "the disk is full" in rows["odd.broken", ""]["error"]
-    assert rows["odd.less", ""]["unsupported"] == "gaussian"
-    assert "no gaussian" in table and "failed" in table
+    assert rows["odd.less", ""]["unsupported"] == "gaussian_filter"
+    assert "no gaussian_filter" in table and "failed" in table
 
 
 def test_nothing_but_inputs_is_left(ran, folder):
@@ -145,3 +145,14 @@ def test_ratios_are_paired(monkeypatch):
     base = [{"pair": pair, "wall_s": wall_s} for pair, wall_s in enumerate((1.0, 10.0, 4.0))]
     assert paired_ratio(own, base) == 2.0
     assert paired_ratio(own, []) is None
+
+
+def test_rows_of_the_parity_table_are_measured(folder):
+    results = folder / "functions.jsonl"
+    match = ("--match", "gaussian_filter-sigma 0", "--dtypes", "int16", "--repeats", "1")
+    table = harness(folder, "functions", *match, "--results", str(results))
+    (row,) = [json.loads(line) for line in results.read_text().splitlines()]
+    assert (row["row"], row["dtype"]) == ("gaussian_filter-sigma 0", "int16")
+    assert min(row["scipy_ns"], row["chunkmed_ns"], row["times_faster"]) > 0
+    assert {"machine", "versions", "batch", "first_use_s"} <= row.keys()
+    assert "| gaussian_filter-sigma 0 | int16 |" in table

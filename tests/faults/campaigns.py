@@ -332,7 +332,7 @@ def damage_campaign(count: int, seed: int) -> dict[str, int]:
                 continue
             assert is_found(path), f"silent: {what}"
             found["verify"] += 1
-            found["read"] += reading_fails(path, truth, what)
+            found["read"] += reading_fails(path, touched(truth, changed), what)
             for key in changed:
                 (path / key).write_bytes(whole[key])
     return found
@@ -350,6 +350,18 @@ def levels_of(path: Path) -> dict[tuple[str | None, int], np.ndarray]:
     levels = range(rooms.open_image(path).levels)
     assert len(levels) == 3
     return {(label, level): read(path, label, level) for label in (None, "body") for level in levels}
+
+
+def touched(truth: dict[tuple[str | None, int], np.ndarray], changed: set[str]) -> dict:
+    """Return the levels that changed files belong to: all of a node where it is the node's own file."""
+    found = {}
+    for (label, level), values in truth.items():
+        prefix = "" if label is None else f"labels/{label}/"
+        others = tuple(f"{prefix}{n}/" for n in range(3) if n != level)
+        foreign = (*others, "labels/") if label is None else others
+        if any(not key.startswith(foreign) for key in changed if key.startswith(prefix)):
+            found[label, level] = values
+    return found or truth
 
 
 def read(path: Path, label: str | None, level: int) -> np.ndarray:

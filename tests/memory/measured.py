@@ -1,7 +1,8 @@
-"""Run one operation on an image that is made as it is read; print predicted and measured peak memory.
+"""Run operations on an image that is made as it is read; print predicted and measured peak memory.
 
 ``python tests/memory/measured.py OPERATION T,Z,Y,X BUDGET WORKERS``; with the budget ``smallest`` what
-the error for too small a budget names, after showing that 0.8 of it is refused.
+the error for too small a budget names, after showing that 0.8 of it is refused. Without words it takes
+them from lines of JSON and answers one after the other.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,8 +82,11 @@ def operations(folder: Path) -> dict[str, Callable[[Any], Any]]:
         "save": saved(lambda image: image),
         "gaussian_filter": saved(lambda image: ndi.gaussian_filter(image, 2)),
         "gaussian_filter float32": saved(lambda image: ndi.gaussian_filter(image, 2, output="float32")),
-        "median_filter": saved(lambda image: ndi.median_filter(image, (3, 1, 1))),
+        "median_filter": saved(lambda image: ndi.median_filter(image, 3)),
         "label": lambda image: ndi.label(image > 1500),
+        "fill holes": saved(lambda image: ndi.binary_fill_holes(image > 1500)),
+        "distance_transform_edt": saved(lambda image: ndi.distance_transform_edt(image < 1500)),
+        "distance_transform_cdt": saved(lambda image: ndi.distance_transform_cdt(image < 1500)),
         "chain": saved(lambda image: ndi.binary_closing(ndi.gaussian_filter(image, 2) > 1500, iterations=5)),
         "reductions over t": saved(lambda image: (image.mean("t") / (image.std("t") + 1)).expand_dims("t")),
         **{n: saved(lambda image, n=n: getattr(ndi, n)(image > 1500, iterations=3)) for n in masks},
@@ -139,12 +144,28 @@ def smallest(name: str, sides: tuple[int, ...]) -> dict[str, Any]:
     return {"memory": memory, "below": below} | run(name, sides, memory, 1)
 
 
-def main(name: str, shape: str, memory: str, workers: str) -> None:
-    """Print one line of JSON."""
+def answer(name: str, shape: str, memory: str, workers: str) -> str:
+    """Return one line of JSON."""
     sides = tuple(int(n) for n in shape.split(","))
-    found = smallest(name, sides) if memory == "smallest" else run(name, sides, memory, int(workers))
-    sys.stdout.write(json.dumps(found) + "\n")
+    return json.dumps(
+        smallest(name, sides) if memory == "smallest" else run(name, sides, memory, int(workers))
+    )
+
+
+def serve() -> None:
+    """Answer each line, as a session does that has worked before."""
+    run("chain", (1, 32, 64, 64), "1 GB", 1)
+    for line in sys.stdin:
+        try:
+            found = answer(*json.loads(line))
+        except Exception:
+            found = json.dumps({"error": traceback.format_exc()})
+        sys.stdout.write(found + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) > 1:
+        sys.stdout.write(answer(*sys.argv[1:]) + "\n")
+    else:
+        serve()

@@ -43,6 +43,13 @@ def _morphology() -> list[Row]:
                 note="origin",
             ),
             Row(name, "mask", {"axes": (1, 2)}, ("bool",), note="two axes"),
+            Row(
+                name,
+                "mask",
+                {"structure": lopsided(1, 5), "axes": (2, 1), "origin": (0, 0)},
+                ("bool",),
+                note="unsorted axes",
+            ),
         ]
     return rows
 

@@ -42,6 +42,8 @@ class Row:
     wide: Mapping[str, Any] | None = None
     """Arguments for four axes, where those for three do not fit."""
     note: str = ""
+    most_axes: int = 4
+    """Axes that the function takes at most."""
 
     @property
     def id(self) -> str:

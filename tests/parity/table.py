@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from parity import linear, morphology, numbers, objects, ranks
+from parity import (
+    distances,
+    fill,
+    fourier,
+    generic,
+    grey,
+    interpolation,
+    linear,
+    morphology,
+    numbers,
+    objects,
+    ranks,
+)
 from parity.row import Row
 
 __all__ = ["ROWS"]
 
 #: All rows; dtypes are those of the first argument.
-ROWS: tuple[Row, ...] = (*linear.ROWS, *ranks.ROWS, *morphology.ROWS, *objects.ROWS, *numbers.ROWS)
+ROWS: tuple[Row, ...] = (
+    *distances.ROWS,
+    *fill.ROWS,
+    *fourier.ROWS,
+    *generic.ROWS,
+    *grey.ROWS,
+    *interpolation.ROWS,
+    *linear.ROWS,
+    *morphology.ROWS,
+    *numbers.ROWS,
+    *objects.ROWS,
+    *ranks.ROWS,
+)

@@ -14,7 +14,9 @@ from parity.row import DTYPES, MODES
 from parity.table import ROWS
 
 import chunkmed.ndimage as ndi
+from chunkmed.errors import InputError, RangeWarning
 from chunkmed.ndimage.arguments import MODES as KNOWN_MODES
+from chunkmed.ndimage.refused import REFUSED
 
 SHAPE = (2, 6, 7, 8)
 CHUNKS = ((1, 1), (2, 4), (4, 3), (3, 5))
@@ -27,6 +29,8 @@ def _many_blocks():
     with small_blocks(), dask.config.set(scheduler="synchronous"), warnings.catch_warnings():
         # scipy divides by the zero voxels of absent labels.
         warnings.filterwarnings("ignore", category=RuntimeWarning)
+        # Integers wrap around in scipy, too: that is what is compared.
+        warnings.filterwarnings("ignore", category=RangeWarning)
         yield
 
 
@@ -36,6 +40,8 @@ def image_of(dtype):
     if dtype == "bool":
         return rng.random(SHAPE) < 0.55
     values = rng.integers(0, 200, SHAPE)
+    if dtype.startswith("complex"):
+        return (values / 8 - 5 + 1j * values[::-1, ::-1]).astype(dtype)
     return (values / 8 - 5 if dtype.startswith("float") else values).astype(dtype)
 
 
@@ -176,9 +182,13 @@ def test_time_series_is_scipys_at_each_time(row, dtype):
 
 @pytest.mark.parametrize(("row", "dtype"), CASES)
 def test_plain_dask_array_is_scipys_over_all_axes(row, dtype):
-    arguments, with_labels = call_of(row, 4)
+    arguments, with_labels = call_of(row, row.most_axes)
     image = first_argument(row, dtype)
     labels = labels_of() if with_labels else None
+    if row.most_axes == 3:
+        with pytest.raises(InputError):
+            run(row, image, labels, arguments, chunked)
+        image = image[0]
     found = run(row, image, labels, arguments, chunked)
     if row.call in ("filter", "mask"):
         assert isinstance(found, da.Array)
@@ -246,9 +256,22 @@ def test_number_of_one_counts_voxels():
     check(found, wanted, 0)
 
 
+@pytest.mark.parametrize("name", ["sum", "maximum", "center_of_mass", "extrema"])
+def test_labels_of_other_shapes_broadcast_as_scipys(name):
+    image, labels = image_of("int16")[0, 0], labels_of()[0, 0, :1]
+    lazy = da.from_array(labels, chunks=5)
+    found = getattr(ndi, name)(chunked(image), lazy, [1, 2, 5])
+    wanted = getattr(scipy.ndimage, name)(image, labels, [1, 2, 5])
+    for got, part in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(got, part)
+    with pytest.raises(InputError, match="differ in shape"):
+        getattr(ndi, name)(chunked(image), lazy[:, 1:], [1, 2])
+
+
 def test_every_public_function_is_in_the_table():
     ours = {name for name in ndi.__all__ if getattr(ndi, name) is not getattr(scipy.ndimage, name, None)}
-    assert ours == {row.name for row in ROWS}
+    assert ours - set(REFUSED) == {row.name for row in ROWS}
+    assert set(REFUSED) <= ours and len(REFUSED) <= 5
 
 
 def test_every_border_mode_and_dtype_is_in_the_table():
@@ -257,3 +280,25 @@ def test_every_border_mode_and_dtype_is_in_the_table():
         rows = [row for row in ROWS if row.name == name]
         assert {row.arguments.get("mode") for row in rows} >= set(MODES)
         assert {dtype for row in rows for dtype in row.dtypes} == set(DTYPES)
+
+
+@pytest.mark.parametrize("name", ["median_filter", "gaussian_filter"])
+@pytest.mark.parametrize(
+    ("axes", "kind", "says"),
+    [
+        ((1.5,), TypeError, "as an integer"),
+        ((0, 3), ValueError, "out of range"),
+        ((1, -2), ValueError, "unique"),
+    ],
+)
+def test_axes_are_refused_as_scipy_does(name, axes, kind, says):
+    for image in (image_of("int16")[0], chunked(image_of("int16")[0])):
+        with pytest.raises(kind, match=says):
+            getattr(ndi, name)(image, 3, axes=axes)
+
+
+def test_axes_may_be_an_array():
+    image, axes = image_of("int16")[0], np.array([0, -1])
+    check(
+        ndi.median_filter(chunked(image), 3, axes=axes), scipy.ndimage.median_filter(image, 3, axes=axes), 0
+    )

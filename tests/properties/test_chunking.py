@@ -73,6 +73,13 @@ def test_gaussian(data, case):
     check(computed(ndi.gaussian_filter(image, **arguments), data.draw), wanted)
 
 
+def plane_median(array, size, origin, **arguments):
+    """scipy ranks lines in a way of their own, which is wrong for windows that are longer."""
+    if array.ndim > 1:
+        return scipy.ndimage.median_filter(array, size, origin=origin, **arguments)
+    return scipy.ndimage.median_filter(array[np.newaxis], (1, size), origin=(0, origin), **arguments)[0]
+
+
 @settings(max_examples=25, **RUN)
 @given(data=st.data(), case=cases(max_side=7))
 def test_median(data, case):
@@ -80,7 +87,7 @@ def test_median(data, case):
     mode, size = data.draw(st.sampled_from(MODES)), data.draw(st.integers(1, 4))
     origin = data.draw(st.integers(-(size // 2), (size - 1) // 2))
     arguments = {"size": size, "mode": mode, "origin": origin, "cval": 1.0}
-    wanted = per_time(lambda a: scipy.ndimage.median_filter(a, **arguments), array, timed="t" in image.dims)
+    wanted = per_time(lambda a: plane_median(a, **arguments), array, timed="t" in image.dims)
     check(computed(ndi.median_filter(image, **arguments), data.draw), wanted)
 
 

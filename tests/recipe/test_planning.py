@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from many_blocks import sourced
+from recipe.test_recipe import CONNECTED
 
 import chunkmed as cm
 from chunkmed.coords import attach
@@ -107,3 +108,20 @@ def test_coarser_levels_are_passes_too(tmp_path, monkeypatch):
     assert "save parts, level 2" in planned
     saves = [name.partition(", ")[2] for name in planned if name.startswith("save")]
     assert saves == [name.partition(", ")[2] for name in seen.seen if name.startswith("writing")]
+
+
+def test_masks_are_planned_as_they_run():
+    recipe = parse(CONNECTED, "mine")
+    planned = plan_recipe(recipe, image())
+    seen = Names()
+    with observing(seen):
+        assert Pipeline(recipe, image())["main"].dtype == np.int32
+    names = [each.name for each in planned if not each.name.startswith("save")]
+    assert names == [
+        "bright (connecting)",
+        "solid (finding holes)",
+        "large (sizing objects)",
+        "reached (spreading)",
+        "main (sizing objects)",
+    ]
+    assert seen.seen == [name.partition("(")[2].rstrip(")") for name in names]

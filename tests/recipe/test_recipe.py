@@ -12,6 +12,8 @@ import pytest
 import scipy.ndimage
 import xarray as xr
 
+import chunkmed.ndimage as ndi
+from chunkmed import masks
 from chunkmed.coords import attach
 from chunkmed.errors import InputError, SourceError
 from chunkmed.grid import Grid
@@ -158,3 +160,64 @@ def test_a_function_of_the_users(tmp_path, monkeypatch):
     np.testing.assert_array_equal(Pipeline(parse(text, "own"), source)["smooth"].values, source.values * 3)
     with pytest.raises(InputError, match="did you mean 'times'"):
         parse(text.replace("times = 3", "tims = 3"), "own")
+
+
+CONNECTED = """
+schema = 1
+[input]
+padding = "include"
+[[step]]
+name = "bright"
+do = "hysteresis"
+of = "image"
+low = 40
+high = 90
+[[step]]
+name = "solid"
+do = "fill"
+of = "bright"
+axes = ["y", "x"]
+[[step]]
+name = "large"
+do = "remove_small"
+of = "solid"
+size = "40 mm3"
+[[step]]
+name = "round"
+do = "closing"
+of = "large"
+radius = "2 mm"
+[[step]]
+name = "reached"
+do = "binary_propagation"
+of = "bright"
+mask = "round"
+[[step]]
+name = "main"
+do = "keep_largest"
+of = "reached"
+connectivity = 3
+[output]
+save = ["main"]
+"""
+
+
+def test_connected_masks_are_steps():
+    jsonschema.validate(tomllib.loads(CONNECTED), json_schema())
+    source = image()
+    made = Pipeline(parse(CONNECTED, "mine"), source)
+    bright = masks.hysteresis(source, 40, 90)
+    large = masks.remove_small(masks.fill(bright, ("y", "x")), "40 mm3")
+    reached = ndi.binary_propagation(bright, mask=masks.closing(large, "2 mm"))
+    wanted = masks.keep_largest(reached, connectivity=3).values
+    assert wanted.any()
+    np.testing.assert_array_equal(made["main"].values, wanted)
+
+
+@pytest.mark.parametrize(("key", "wrong"), [("size", "sise"), ("radius", "radious"), ("mask", "masc")])
+def test_settings_of_connected_masks_are_checked(key, wrong):
+    text = CONNECTED.replace(f"{key} =", f"{wrong} =")
+    with pytest.raises(InputError, match=key):
+        parse(text, "mine")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(text), json_schema())

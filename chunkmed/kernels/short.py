@@ -1,0 +1,138 @@
+"""Short windows along one axis: rows are summed where they lie, nothing is copied to a buffer first.
+
+Differences, smoothing by 1 2 1 and second differences of small integers are sums in their own dtype:
+modulo its range they are what scipy's sums in float64 become when they are cut to it. Sums of floats are
+made in float64, in scipy's order, and rounded. Means of small integers are exact sums times a reciprocal,
+half a unit off the borders between two results, so that no rounding can cross them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from chunkmed.kernels import Array
+from chunkmed.kernels.steps import ANY, DIFFERENCES, Step
+
+__all__ = ["run", "takes"]
+
+_SMALL = tuple(np.dtype(name) for name in ("i1", "u1", "i2", "u2"))
+_FLOATS = (np.dtype("f4"), np.dtype("f8"))
+#: Shorter rows are not worth a loop of their own.
+_SHORTEST = 16
+#: Sums below this are exact in float32 with a bit for the half, and so is their order with the result.
+_MOST = 1 << 21
+
+
+def takes(step: Step, source: np.dtype[Any], dtype: np.dtype[Any], inner: int, cval: float) -> bool:
+    """Whether :func:`run` does a step; ``inner`` are the elements from one voxel to the next."""
+    if source != dtype or 1 < inner < _SHORTEST or dtype.type(cval) != cval:
+        return False
+    if step.mean:
+        return dtype in _SMALL and len(step.weights) * max(map(abs, _range(dtype))) < _MOST
+    if len(step.weights) != 3 or step.kind == ANY:
+        return False
+    small = dtype in _SMALL and all(w == int(w) and abs(w) < 1 << 12 for w in step.weights)
+    return small or dtype in _FLOATS
+
+
+def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def run(source: Array, target: Array, inner: int, index: Array, step: Step, cval: float) -> None:
+    """Do a step.
+
+    Parameters
+    ----------
+    source : ndarray, shape (outer, n * inner)
+        Lines; not the target.
+    target : ndarray, shape (outer, m * inner)
+        Of the same dtype.
+    inner : int
+        Elements from one voxel of a line to the next.
+    index : ndarray, shape (m + size - 1,)
+        Which voxel each place of the lines stands for; below 0 for the constant.
+    step, cval
+        What is done, and the constant.
+    """
+    constant = np.full(inner, cval, source.dtype)
+    if step.mean:
+        inverse = np.float32(1.0) / np.float32(len(step.weights))
+        _means(source, target, inner, index, constant, len(step.weights), inverse)
+        return
+    kind: Any = int if source.dtype.kind in "iu" else float
+    outer, centre = kind(step.weights[0]), kind(step.weights[1])
+    sign = kind(-1 if step.kind == DIFFERENCES else 1)
+    _threes(source, target, inner, index, constant, outer, centre, sign)
+
+
+@numba.njit(nogil=True, cache=True)
+def _threes(source, target, inner, index, constant, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
+    length = target.shape[1] // inner
+    buffer = np.empty(index.shape[0], source.dtype)
+    for o in range(source.shape[0]):
+        line, out = source[o], target[o]
+        if inner == 1:
+            _padded(buffer, line, index, constant[0])
+            _three(out, buffer, buffer[1:], buffer[2:], outer, centre, sign)
+        else:
+            for i in range(length):
+                a = _row(line, index[i], inner, constant)
+                b = _row(line, index[i + 1], inner, constant)
+                c = _row(line, index[i + 2], inner, constant)
+                _three(out[i * inner : (i + 1) * inner], a, b, c, outer, centre, sign)
+
+
+@numba.njit(nogil=True, cache=True)
+def _row(line, at, inner, constant):  # type: ignore[no-untyped-def] # pragma: no cover
+    return constant if at < 0 else line[at * inner : (at + 1) * inner]
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
+def _padded(buffer, line, index, constant):  # type: ignore[no-untyped-def] # pragma: no cover
+    for i in range(index.shape[0]):
+        buffer[i] = constant if index[i] < 0 else line[index[i]]
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
+def _three(out, a, b, c, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
+    for i in range(out.shape[0]):
+        out[i] = b[i] * centre + (a[i] + c[i] * sign) * outer
+
+
+@numba.njit(nogil=True, cache=True)
+def _means(source, target, inner, index, constant, size, inverse):  # type: ignore[no-untyped-def] # pragma: no cover
+    length = target.shape[1] // inner
+    buffer = np.empty(index.shape[0], source.dtype)
+    sums = np.empty(length if inner == 1 else inner, np.int32)
+    for o in range(source.shape[0]):
+        line, out = source[o], target[o]
+        if inner == 1:
+            _padded(buffer, line, index, constant[0])
+            sums[:] = 0
+            for k in range(size):
+                _add(sums, buffer[k:])
+            _divide(out, sums, inverse)
+        else:
+            for i in range(length):
+                sums[:] = 0
+                for k in range(size):
+                    _add(sums, _row(line, index[i + k], inner, constant))
+                _divide(out[i * inner : (i + 1) * inner], sums, inverse)
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
+def _add(sums, values):  # type: ignore[no-untyped-def] # pragma: no cover
+    for i in range(sums.shape[0]):
+        sums[i] += values[i]
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
+def _divide(out, sums, inverse):  # type: ignore[no-untyped-def] # pragma: no cover
+    half = np.float32(0.5)
+    for i in range(out.shape[0]):
+        value = np.float32(sums[i])
+        out[i] = np.int32((value + (half if value >= 0 else -half)) * inverse)

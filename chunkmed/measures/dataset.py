@@ -1,0 +1,76 @@
+"""Tables of what was found -> a Dataset with the dims t and label, and units."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chunkmed.graph.nodes import Array
+from chunkmed.measures.about import About
+from chunkmed.measures.parts import Found
+from chunkmed.measures.records import Measure
+
+__all__ = ["dataset_of"]
+
+
+def dataset_of(
+    found: Sequence[Found], records: Sequence[Measure], about: About, like: xr.DataArray, units: str
+) -> xr.Dataset:
+    """Return the measures of all time points.
+
+    Parameters
+    ----------
+    found : sequence of Found
+        One per time point.
+    records : sequence of Measure
+        What to say of it.
+    about : About
+        Grid and axes.
+    like : xarray.DataArray
+        The label image.
+    units : str
+        Of the values.
+    """
+    names = np.unique(np.concatenate([each.moments.label for each in found]))
+    rows = [np.searchsorted(names, each.moments.label) for each in found]
+    dim = None if about.axes.time is None else like.dims[about.axes.time]
+    variables: dict[Any, Any] = {}
+    for record in records:
+        pairs = zip(found, rows, strict=True)
+        columns = [_placed(record.finish(each, about), row, len(names), record) for each, row in pairs]
+        values = columns[0] if dim is None else np.stack(columns)
+        dims = [*([] if dim is None else [dim]), "label", *record.dims]
+        variables[record.name] = (dims, values, _attributes(record, units))
+    coords = _coords(records, names, dim, about, like)
+    return xr.Dataset(variables, coords=coords, attrs={"n_slices": about.axes.volume[0]})
+
+
+def _attributes(record: Measure, units: str) -> dict[str, str]:
+    return {"units": record.units or units or "1", "long_name": record.about}
+
+
+def _coords(
+    records: Sequence[Measure], names: Array, dim: Hashable | None, about: About, like: xr.DataArray
+) -> dict[Any, Any]:
+    coords: dict[Any, Any] = {"label": names}
+    if dim is not None and dim in like.coords:
+        coords[dim] = like.coords[dim].variable
+    for record in records:
+        coords |= record.coords
+        if "axis" in record.dims:
+            coords["axis"] = [str(like.dims[axis]) for axis in about.axes.space]
+        if "principal" in record.dims:
+            coords["principal"] = list(record.coords["principal"][: about.ndim])
+    return coords
+
+
+def _placed(column: Array, row: Array, n: int, record: Measure) -> Array:
+    """Put the rows of one time point in their places; NaN, or no voxels, where a label is absent."""
+    # One dtype for all time points, whether a label is absent there or not.
+    dtype = np.float64 if np.isnan(record.missing) else np.int64
+    out = np.full((n, *column.shape[1:]), record.missing, dtype)
+    out[row] = column
+    return out

@@ -1,0 +1,60 @@
+"""Images after steps along axes: nodes whose kernels are :mod:`chunkmed.kernels.linear`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chunkmed.graph.costs import KERNEL_NS
+from chunkmed.graph.lift import Lifted
+from chunkmed.graph.nodes import Call, Node, Stencil
+from chunkmed.kernels import linear as kernels
+from chunkmed.kernels.steps import Step
+from chunkmed.ndimage.arguments import wrapped_axes
+
+__all__ = ["along_lines", "gain_of", "lines_node", "terms_node"]
+
+
+def along_lines(image: Lifted, steps: Sequence[Step], dtype: Any, cval: Any) -> Any:
+    """Return an image after steps, one after the other."""
+    return image.lower(lines_node(image, steps, dtype, cval))
+
+
+def lines_node(image: Lifted, steps: Sequence[Step], dtype: Any, cval: Any) -> Node:
+    """Return the node of an image after steps, one after the other."""
+    settings = {"steps": tuple(steps), "cval": cval, "output": dtype}
+    return _node(image, Call(kernels.lines, settings), [steps], dtype)
+
+
+def terms_node(
+    image: Lifted, kernel: Callable[..., Any], terms: Sequence[Sequence[Step]], dtype: Any, cval: Any
+) -> Node:
+    """Return the node of what a kernel makes of several terms, each of them steps.
+
+    Modes of one axis must not differ in whether they wrap.
+    """
+    settings = {"terms": tuple(tuple(steps) for steps in terms), "cval": cval, "output": dtype}
+    return _node(image, Call(kernel, settings), terms, dtype)
+
+
+def _node(image: Lifted, call: Call, terms: Sequence[Sequence[Step]], dtype: Any) -> Node:
+    steps = [step for term in terms for step in term]
+    depth = [0] * len(image.node.shape)
+    for step in steps:
+        depth[step.axis] = max(depth[step.axis], step.depth)
+    wrap = wrapped_axes([step.mode for step in steps], [step.axis for step in steps])
+    cost = math.fsum(KERNEL_NS["axis"] + KERNEL_NS["tap"] * len(step.weights) for step in steps)
+    return Stencil(
+        call, [image.node], depth, dtype, wrap=tuple(dict.fromkeys(wrap)), crops=True, cost_ns=cost
+    )
+
+
+def gain_of(steps: Sequence[Step]) -> tuple[float, float]:
+    """Return the sums of the negative and of the positive weights of all steps together."""
+    low, high = 0.0, 1.0
+    for step in steps:
+        less = math.fsum(w for w in step.weights if w < 0)
+        more = math.fsum(w for w in step.weights if w > 0)
+        low, high = low * more + high * less, high * more + low * less
+    return low, high
