@@ -29,11 +29,7 @@ def store(values: Array, out: Array) -> None:
         return
     flat, target = values.reshape(-1), out.reshape(-1)
     kind = out.dtype.kind
-    if not out.dtype.isnative:
-        held = np.empty(target.shape, out.dtype.newbyteorder("="))
-        store(flat, held)
-        target[:] = held
-    elif kind == "f":
+    if kind == "f":
         target[:] = flat
     elif kind == "b":
         target[:] = np.abs(flat) >= 1.0
