@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,7 +89,10 @@ def vectorized_filter(
     kernel = Call(
         kernels.vectorized, {**settings, **windows, "function": call, "output": dtype, "axes": along}
     )
-    out = user_made(image, kernel, depth, dtype, along if mode in ("wrap", "grid-wrap") else ())
+    wrap = along if mode in ("wrap", "grid-wrap") else ()
+    # Windows of one slice of a block, and what a function makes of them.
+    workspace = 2.0 + math.prod(shape) / 4
+    out = user_made("vectorized_filter", image, kernel, depth, dtype, wrap, workspace)
     return _valid(out, image, along, shape) if mode == "valid" else out
 
 

@@ -12,7 +12,7 @@ EXCEPTIONS: dict[str, str] = {
         "watershed_ift is refused: who gets a voxel at a tie depends on the order of the whole flood"
     ),
     "test_filters.py::TestThreading::test_uniform_filter1d": (
-        "equal to the last bit in scipy's own threads; a running sum over a block rounds otherwise than over a line"
+        "to the last bit: a running sum over a block rounds otherwise than one over the whole line"
     ),
 }
 
