@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import chunkmed as cm
 import chunkmed.accessors
 import chunkmed.ndimage as ndi
 from chunkmed.coords import attach, grid_of, has_grid, spacing_of, time_dim_of
@@ -136,7 +137,8 @@ def test_lengths_in_mm_reach_the_filters():
         (lambda: ndi.median_filter(image_of()), "no-size"),
         (lambda: ndi.median_filter(image_of(), 3, origin=2), "bad-origin"),
         (lambda: ndi.median_filter(image_of(), footprint=np.zeros((3, 3, 3))), "empty-footprint"),
-        (lambda: ndi.binary_erosion(image_of(), iterations=0), "not-local"),
+        (lambda: ndi.binary_erosion(image_of(), [[[1, 0, 1]]], iterations=0), "no-center"),
+        (lambda: cm.masks.fill(image_of()[:, :0]), "empty-image"),
         (lambda: ndi.label(image_of()[:, :0]), "empty-image"),
     ],
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, regular_chunks, sides
 from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.evaluate import is_lasting
@@ -171,8 +172,15 @@ def find_components(
         Whether to count voxels.
     name : str
         What the progress bar says.
+
+    Raises
+    ------
+    InputError
+        If there is no voxel.
     """
     shape = mask.shape
+    if 0 in shape:
+        raise InputError("an empty image", kind="empty-image", why=f"shape {shape}")
     nodes = (mask,) if marks is None else (mask, marks)
     scratch = Scratch(shape, np.int32)
     program = make_program(

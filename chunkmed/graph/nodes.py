@@ -260,6 +260,9 @@ class Stencil(Node):
     ``wrap`` continue on the other side instead of being clipped.
     """
 
+    title: str = ""
+    """Name for people, where several filters share a kernel."""
+
     def __init__(
         self,
         call: Call,
@@ -315,8 +318,8 @@ class Stencil(Node):
 
     @property
     def label(self) -> str:
-        """Name of the kernel and its depth."""
-        return f"{self.call.name.rsplit('.', 1)[-1]} (depth {' '.join(map(str, self.depth))})"
+        """Name of the filter or the kernel, and its depth."""
+        return f"{self.title or self.call.name.rsplit('.', 1)[-1]} (depth {' '.join(map(str, self.depth))})"
 
 
 class Crop(Node):

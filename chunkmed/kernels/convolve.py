@@ -73,34 +73,49 @@ def correlate(
         As repeated ``scipy.ndimage.correlate1d``.
     """
     wanted = keep or tuple(slice(0, n) for n in block.shape)
-    array = block
+    array, spare = block, None
     for each in steps:
-        array = _along(array, each, cval, np.dtype(output), wanted[each.axis], reuse=array is not block)
-    done = {each.axis for each in steps}
-    rest = tuple(slice(None) if i in done else part for i, part in enumerate(wanted))
+        own = array is not block
+        done = _along(array, each, cval, np.dtype(output), wanted[each.axis], reuse=own, spare=spare)
+        if own and done is not array:
+            spare = array
+        array = done
+    seen = {each.axis for each in steps}
+    rest = tuple(slice(None) if i in seen else part for i, part in enumerate(wanted))
     return array[rest].astype(output, copy=False)
 
 
 def _along(
-    block: Array, each: Step, cval: float, dtype: np.dtype[np.generic], wanted: slice, *, reuse: bool
+    block: Array,
+    each: Step,
+    cval: float,
+    dtype: np.dtype[np.generic],
+    wanted: slice,
+    *,
+    reuse: bool,
+    spare: Array | None,
 ) -> Array:
-    """Return one axis done; where the block may be reused in place, for lines are read first."""
+    """Return one axis done.
+
+    Where the block may be reused that is in place, for lines are read first; short windows, which are
+    not copied to a buffer before they are written, go to a spare array.
+    """
     n = block.shape[each.axis]
     start, stop, _ = wanted.indices(n)
     index = extended(np.arange(start - each.lead, stop + each.trail), n, each.mode)
     lead, tail = max(0, each.lead - start), max(0, stop + each.trail - n)
     outer, inner = int(np.prod(block.shape[: each.axis])), int(np.prod(block.shape[each.axis + 1 :]))
     shape = (*block.shape[: each.axis], stop - start, *block.shape[each.axis + 1 :])
-    quick = short.takes(each, block.dtype, dtype, inner, cval)
-    # Short windows are not copied to a buffer before they are written.
-    out = block if reuse and not quick and shape == block.shape else np.empty(shape, dtype)
-    source = np.ascontiguousarray(block).reshape(outer, n * inner)
-    target = out.reshape(outer, (stop - start) * inner)
-    if quick:
-        short.run(source, target, inner, index, each, cval)
-        return out
-    width = inner if len(index) * inner <= _BUFFER else max(_NARROWEST, _BUFFER // len(index) // 64 * 64)
     ends = (min(lead, len(index)), max(len(index) - tail, min(lead, len(index))))
+    source = np.ascontiguousarray(block).reshape(outer, n * inner)
+    if short.takes(each, block.dtype, dtype, inner, cval):
+        fits = spare is not None and spare.shape == shape and spare.dtype == dtype
+        out = spare if fits and spare is not None else np.empty(shape, dtype)
+        short.run(source, out.reshape(outer, (stop - start) * inner), inner, index, ends, each, cval)
+        return out
+    out = block if reuse and shape == block.shape else np.empty(shape, dtype)
+    target = out.reshape(outer, (stop - start) * inner)
+    width = inner if len(index) * inner <= _BUFFER else max(_NARROWEST, _BUFFER // len(index) // 64 * 64)
     weights = np.asarray(each.weights, np.float64)
     whole, width = dtype.kind in "iu", min(width, inner)
     _run(source, index, ends, weights, each.kind, float(cval), target, inner, width, whole)

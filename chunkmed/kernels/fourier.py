@@ -7,7 +7,7 @@ tables along the axes are scipy's own, or made as it makes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from chunkmed.kernels import Array
 __all__ = ["ellipsoid", "frequencies", "product", "scipys_table", "shifted"]
 
 Box = Sequence[tuple[int, int]]
+
+#: Elements that are made at a time.
+_PIECE = 1 << 15
 
 
 def frequencies(length: int, real: bool) -> Array:
@@ -56,10 +59,7 @@ def product(block: Array, *, tables: Sequence[Array | None], output: Any, box: B
     box : sequence of (start, stop)
         Where the block lies.
     """
-    factor: Any = 1.0
-    for part in _near(tables, box):
-        factor = factor * part
-    return _scaled(block, factor, output)
+    return _in_pieces(_product, block, tables, output, box)
 
 
 def ellipsoid(block: Array, *, tables: Sequence[Array | None], output: Any, box: Box) -> Array:
@@ -67,8 +67,44 @@ def ellipsoid(block: Array, *, tables: Sequence[Array | None], output: Any, box:
 
     ``tables`` hold squares of phases along two or three axes; the rest is as in :func:`product`.
     """
+    return _in_pieces(_ellipsoid, block, tables, output, box)
+
+
+def shifted(block: Array, *, tables: Sequence[Array | None], output: Any, box: Box) -> Array:
+    """Return a block times a phase, as complex numbers: the transform of a shifted image.
+
+    ``tables`` hold phases along each axis; the rest is as in :func:`product`.
+    """
+    return _in_pieces(_shifted, block, tables, output, box)
+
+
+def _in_pieces(
+    make: Callable[[Array, Sequence[Any], Array], None],
+    block: Array,
+    tables: Sequence[Array | None],
+    output: Any,
+    box: Box,
+) -> Array:
+    """Make a block plane after plane: what is made on the way fits into the processor's cache."""
+    out = np.empty(block.shape, output)
+    length = block.shape[0]
+    step = max(1, _PIECE // max(1, block.size // max(1, length)))
+    for start in range(0, length, step):
+        stop = min(start + step, length)
+        near = ((box[0][0] + start, box[0][0] + stop), *box[1:])
+        make(block[start:stop], _near(tables, near), out[start:stop])
+    return out
+
+
+def _product(block: Array, parts: Sequence[Any], out: Array) -> None:
+    factor: Any = 1.0
+    for part in parts:
+        factor = factor * part
+    _scale(block, factor, out)
+
+
+def _ellipsoid(block: Array, parts: Sequence[Any], out: Array) -> None:
     squares: Any = 0.0
-    parts = _near(tables, box)
     for part in parts:
         squares = squares + part
     r = np.sqrt(squares)
@@ -77,35 +113,27 @@ def ellipsoid(block: Array, *, tables: Sequence[Array | None], output: Any, box:
             factor = 2.0 * scipy.special.j1(r) / r
         else:
             factor = 3.0 * (np.sin(r) - r * np.cos(r)) / (r * r * r)
-    return _scaled(block, np.where(r > 0.0, factor, 1.0), output)
+    _scale(block, np.where(r > 0.0, factor, 1.0), out)
 
 
-def shifted(block: Array, *, tables: Sequence[Array | None], output: Any, box: Box) -> Array:
-    """Return a block times a phase, as complex numbers: the transform of a shifted image.
-
-    ``tables`` hold phases along each axis; the rest is as in :func:`product`.
-    """
+def _shifted(block: Array, parts: Sequence[Any], out: Array) -> None:
     phase: Any = 0.0
-    for part in _near(tables, box):
+    for part in parts:
         phase = phase + part
     cosine, sine = np.cos(phase), np.sin(phase)
-    out = np.empty(block.shape, output)
     if block.dtype.kind == "c":
-        out.real = _double(block.real) * cosine - _double(block.imag) * sine
-        out.imag = _double(block.real) * sine + _double(block.imag) * cosine
+        real, imaginary = _double(block.real), _double(block.imag)
+        out.real, out.imag = real * cosine - imaginary * sine, real * sine + imaginary * cosine
     else:
         out.real, out.imag = _double(block) * cosine, _double(block) * sine
-    return out
 
 
-def _scaled(block: Array, factor: Any, output: Any) -> Array:
-    out = np.empty(block.shape, output)
+def _scale(block: Array, factor: Any, out: Array) -> None:
     if block.dtype.kind != "c":
         out[...] = _double(block) * factor
     else:
         # Apart: a complex product would turn an infinite part into NaN.
         out.real, out.imag = _double(block.real) * factor, _double(block.imag) * factor
-    return out
 
 
 def _double(values: Array) -> Array:

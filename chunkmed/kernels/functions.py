@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ import scipy.ndimage
 from chunkmed.kernels import Array
 
 __all__ = ["lines", "of_derivatives", "vectorized", "windows"]
+
+#: Of windows that a function gets at a time.
+_BATCH_BYTES = 4 << 20
 
 
 def windows(block: Array, *, function: Callable[..., Any], footprint: Array, **settings: Any) -> Array:
@@ -24,10 +28,24 @@ def lines(block: Array, *, function: Callable[..., Any], size: int, axis: int, *
 
 
 def vectorized(
-    block: Array, *, function: Callable[..., Any], output: Any, axes: Sequence[int], **settings: Any
+    block: Array,
+    *,
+    function: Callable[..., Any],
+    output: Any,
+    axes: Sequence[int],
+    batch_memory: float,
+    **settings: Any,
 ) -> Array:
-    """Return :func:`scipy.ndimage.vectorized_filter` of a block as another dtype."""
-    out = scipy.ndimage.vectorized_filter(block, function, axes=tuple(axes), **settings)
+    """Return :func:`scipy.ndimage.vectorized_filter` of a block as another dtype.
+
+    Windows are handed over in batches that fit the processor's cache, smaller ones than asked for, and
+    always one slice of the block at least.
+    """
+    shape = settings["size"] if settings["footprint"] is None else np.shape(settings["footprint"])
+    outer = [n for axis, n in enumerate(block.shape) if axis not in axes] + [block.shape[a] for a in axes]
+    slice_bytes = 2 * block.nbytes * math.prod(shape) // max(1, outer[0] if outer else 1)
+    batch = max(slice_bytes, int(min(batch_memory, _BATCH_BYTES)))
+    out = scipy.ndimage.vectorized_filter(block, function, axes=tuple(axes), batch_memory=batch, **settings)
     return np.asarray(out).astype(output, copy=False)
 
 

@@ -109,7 +109,32 @@ def _root(parts: Iterator[Array]) -> Array:
 def _parts(
     block: Array, terms: Sequence[Sequence[Step]], cval: Any, output: Any, keep: tuple[slice, ...]
 ) -> Iterator[Array]:
-    for steps in terms:
-        part = lines(block, steps=steps, cval=cval, output=output, keep=keep)
-        # What has no steps is still the block itself.
-        yield part.copy() if np.may_share_memory(part, block) else part
+    """Yield the terms; a first step that several of them begin with, one after the other, is done once."""
+    begun: tuple[Step, Array] | None = None
+    for k, steps in enumerate(terms):
+        if begun is not None and steps and begun[0] == steps[0]:
+            yield _rest(begun, steps, cval, output, keep)
+        elif steps and len(terms) > k + 1 and terms[k + 1] and terms[k + 1][0] == steps[0]:
+            begun = (
+                steps[0],
+                lines(block, steps=steps[:1], cval=cval, output=output, keep=_only(keep, steps[0])),
+            )
+            yield _rest(begun, steps, cval, output, keep)
+        else:
+            part = lines(block, steps=steps, cval=cval, output=output, keep=keep)
+            # What has no steps is still the block itself.
+            yield part.copy() if np.may_share_memory(part, block) else part
+
+
+def _only(keep: tuple[slice, ...], step: Step) -> tuple[slice, ...]:
+    """Return what is kept of the axis of one step, and all of the others."""
+    return tuple(part if axis == step.axis else slice(None) for axis, part in enumerate(keep))
+
+
+def _rest(
+    begun: tuple[Step, Array], steps: Sequence[Step], cval: Any, output: Any, keep: tuple[slice, ...]
+) -> Array:
+    first, array = begun
+    left = tuple(slice(None) if axis == first.axis else part for axis, part in enumerate(keep))
+    part = lines(array, steps=steps[1:], cval=cval, output=output, keep=left)
+    return part.copy() if np.may_share_memory(part, array) else part

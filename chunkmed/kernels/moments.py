@@ -9,6 +9,7 @@ formula of Chan, Golub & LeVeque (1983).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numba
 import numpy as np
@@ -94,25 +95,31 @@ def block_moments(
     """
     n = len(groups)
     whole, real = np.zeros((n, _WHOLE), np.int64), np.zeros((n, _REAL), np.float64)
-    places = groups.ids, groups.base, groups.rows, origin, shape, slices
+    where = groups.base, groups.rows, origin, shape
     if values is None:
-        _count_places(*places, whole, real)
+        _count_places(groups.ids, *where, slices, whole, real)
         return _without_values(groups.names, whole, real, origin)
-    plain, zero = _plain(values)
-    total, ends = np.zeros(n, zero.dtype), np.zeros((n, 2), plain.dtype)
-    _accumulate(*places, plain, zero, whole, real, total, ends)
+    dtype = _plain(values.dtype)
+    zero = np.zeros(1, np.float64 if dtype.kind == "f" else np.int64)
+    total, ends = np.zeros(n, zero.dtype), np.zeros((n, 2), dtype)
+    step = len(values) if values.dtype == dtype else max(1, _PIECE // max(1, values[:1].size))
+    for first in range(0, len(values), max(1, step)):
+        # Copies are made some slices at a time and stay in the cache.
+        part = slice(first, first + step)
+        plain = np.ascontiguousarray(values[part], dtype=dtype)
+        _accumulate(groups.ids[part], first, *where, slices[part], plain, zero, whole, real, total, ends)
     return _table(groups.names, whole, real, total, ends, origin)
 
 
-def _plain(values: Array) -> tuple[Array, Array]:
-    """Return values in one of four dtypes, so that few kernels are compiled, and their sum's zero."""
-    if values.dtype.kind == "f":
-        kept = values.dtype in (np.float32, np.float64)
-        return np.ascontiguousarray(values if kept else values.astype(np.float64)), np.zeros(1, np.float64)
-    small = values.dtype.itemsize < 4 or values.dtype == np.int32
-    return np.ascontiguousarray(values, dtype=np.int32 if small else np.int64), np.zeros(1, np.int64)
+def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return one of four dtypes, so that few kernels are compiled."""
+    if dtype.kind == "f":
+        return np.dtype(np.float32 if dtype == np.float32 else np.float64)
+    return np.dtype(np.int32 if dtype.itemsize < 4 or dtype == np.int32 else np.int64)
 
 
+#: Values that are converted at a time.
+_PIECE = 1 << 18
 #: Columns of integers: count, first lowest, first highest, start and stop (3 each), sums of local indices
 #: (3) and of their products (zz, yy, xx, zy, zx, yx).
 _COUNT, _LOW_AT, _HIGH_AT, _START, _STOP, _SUM, _PRODUCT, _WHOLE = 0, 1, 2, 3, 6, 9, 12, 18
@@ -205,10 +212,10 @@ def _count_places(ids, base, rows, origin, shape, slices, whole, real):  # type:
 
 
 @numba.njit(nogil=True, cache=True)
-def _accumulate(ids, base, rows, origin, shape, slices, values, zero, whole, real, total, ends):  # type: ignore[no-untyped-def] # pragma: no cover
+def _accumulate(ids, first, base, rows, origin, shape, slices, values, zero, whole, real, total, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     stops = np.empty(ids.shape[2] + 1, np.int64)
     for i in range(ids.shape[0]):
-        z = i, i + origin[0]
+        z = first + i, first + i + origin[0]
         for j in range(ids.shape[1]):
             y = j, j + origin[1]
             row = (z[1] * shape[1] + y[1]) * shape[2] + origin[2]
@@ -287,20 +294,25 @@ def merge_moments(parts: list[Moments]) -> Moments:
 
     The result does not depend on the order of the parts but in the last bits of floats.
     """
-    every = Moments(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Moments)))
+    label = np.concatenate([part.label for part in parts])
     # Stable, which is fast where the parts are sorted.
-    order = np.argsort(every.label, kind="stable")
-    label = every.label[order]
+    order = np.argsort(label, kind="stable")
+    label = label[order]
     first = np.flatnonzero(np.concatenate([[True], label[1:] != label[:-1]])[: len(label)])
     sizes = np.diff(np.append(first, len(label)))
     several = sizes > 1
-    out = every.rows(order[first])
-    if np.any(several):
+    chosen, split = order[first], order[np.repeat(several, sizes)]
+    out, rest = {}, {}
+    for name in (f.name for f in fields(Moments)):
+        # A column at a time: no second copy of everything.
+        column = np.concatenate([getattr(part, name) for part in parts])
+        out[name], rest[name] = column[chosen], column[split]
+    if len(split):
         # Most labels lie in one block and stay as they are.
-        added = _merged(every.rows(order[np.repeat(several, sizes)]), sizes[several])
-        for name, column in vars(out).items():
+        added = _merged(Moments(**rest), sizes[several])
+        for name, column in out.items():
             column[several] = getattr(added, name)
-    return out
+    return Moments(**out)
 
 
 def _merged(every: Moments, sizes: Array) -> Moments:

@@ -22,13 +22,14 @@ def store(values: Array, out: Array) -> None:
     out : ndarray
         Same shape, contiguous.
     """
+    if not out.dtype.isnative:
+        native = np.empty(out.shape, out.dtype.newbyteorder("="))
+        store(values, native)
+        out[...] = native
+        return
     flat, target = values.reshape(-1), out.reshape(-1)
     kind = out.dtype.kind
-    if not out.dtype.isnative:
-        held = np.empty(target.shape, out.dtype.newbyteorder("="))
-        store(flat, held)
-        target[:] = held
-    elif kind == "f":
+    if kind == "f":
         target[:] = flat
     elif kind == "b":
         target[:] = np.abs(flat) >= 1.0

@@ -11,12 +11,14 @@ import numpy as np
 from chunkmed.kernels import Array
 from chunkmed.kernels.outside import CONSTANT, standing_for
 
-__all__ = ["LARGEST_RANKED", "Window", "compared_bytes", "is_value_of", "selected"]
+__all__ = ["LARGEST_RANKED", "MOST_AT_ONCE", "Window", "compared_bytes", "is_value_of", "selected"]
 
 #: Larger windows need programs that take too long to make: these are left to scipy.
 LARGEST_RANKED = 1000
 _MOST_ROWS = 1000
 _LONGEST = 300
+#: Planes that are compared one after the other; more are rows of another image, and compared by halves.
+MOST_AT_ONCE = 8
 _SIGN = np.uint16(0x8000)
 
 
@@ -41,6 +43,14 @@ class Window:
     def count(self) -> int:
         """Number of its voxels."""
         return math.prod(self.shape) if self.footprint is None else int(np.count_nonzero(self.footprint))
+
+    def part(self, axes: Sequence[int]) -> Window:
+        """Return the box along some of its axes."""
+        chosen = [i for i, axis in enumerate(self.axes) if axis in axes]
+        along, shape, origins = (
+            tuple(values[i] for i in chosen) for values in (self.axes, self.shape, self.origins)
+        )
+        return Window(along, shape, None, origins, tuple(self.modes[i] for i in chosen), self.cval)
 
     @property
     def has_constant(self) -> bool:
@@ -78,6 +88,9 @@ def selected(block: Array, window: Window, rank: int, keep: tuple[slice, ...]) -
     footprint = _embedded(window, block.ndim)
     if not _is_worth_it(footprint, rank):
         return None
+    box = rank in (0, window.count - 1) and window.footprint is None
+    if box and max(footprint.shape[:-2], default=1) > MOST_AT_ONCE:
+        return _in_turn(block, window, rank > 0, keep)
     tables = _tables(block.shape, window, keep)
     folded = footprint.reshape(-1, *footprint.shape[-2:])
     source = _comparable(block)
@@ -92,6 +105,22 @@ def selected(block: Array, window: Window, rank: int, keep: tuple[slice, ...]) -
         out.reshape(-1, *out.shape[-2:]),
     )
     return _restored(out, block.dtype)
+
+
+def _in_turn(block: Array, window: Window, highest: bool, keep: tuple[slice, ...]) -> Array | None:
+    """Return the extremes in a box, one leading axis after the other: planes are rows of another image."""
+    out, parts, last = block, list(keep), block.ndim - 2
+    for axis in (axis for axis in window.axes if axis < last):
+        line = replace(window.part([axis]), axes=(1,))
+        before, after = out.shape[:axis], out.shape[axis + 1 :]
+        folded = out.reshape(math.prod(before), -1, math.prod(after))
+        wanted = slice(None), keep[axis], slice(None)
+        found = selected(folded, line, (line.count - 1) * highest, wanted)
+        if found is None:
+            return None
+        out, parts[axis] = found.reshape(*before, -1, *after), slice(None)
+    rest = window.part([last, last + 1])
+    return selected(out, rest, (rest.count - 1) * highest, tuple(parts))
 
 
 def is_value_of(number: float, dtype: np.dtype[np.generic]) -> bool:
@@ -112,7 +141,7 @@ def _is_worth_it(footprint: Array, rank: int) -> bool:
     if rank not in (0, count - 1):
         return count <= LARGEST_RANKED
     if footprint.all():
-        return math.prod(footprint.shape[:-2]) <= _LONGEST and footprint.shape[-2] <= _LONGEST
+        return max(footprint.shape[:-1], default=1) <= _LONGEST
     return int(np.count_nonzero(footprint.any(axis=-1))) <= _MOST_ROWS
 
 

@@ -34,7 +34,9 @@ def dataset_of(
     units : str
         Of the values.
     """
-    names = np.unique(np.concatenate([each.moments.label for each in found]))
+    # The labels of one time point are sorted as they are.
+    labels = [each.moments.label for each in found]
+    names = labels[0] if len(labels) == 1 else np.unique(np.concatenate(labels))
     rows = [np.searchsorted(names, each.moments.label) for each in found]
     dim = None if about.axes.time is None else like.dims[about.axes.time]
     variables: dict[Any, Any] = {}

@@ -66,7 +66,7 @@ def measure(
         Names of :data:`MEASURES`, ``"percentile_15"``, records as ``measures.histogram(0, 255, 256)``.
     out : path, optional
         Write a Parquet file instead, one row per time point and label, for more labels than a Dataset
-        is good for: memory is that of the sums, some 300 bytes per label.
+        is good for: memory is that of the sums, some 500 bytes per label.
 
     Returns
     -------

@@ -108,7 +108,9 @@ def _dense(reference: Callable[..., Any], input: Any, weights: Any, settings: di
     depth = reach_of(window.shape, shifts)
     wrap = along if settings["mode"] in ("wrap", "grid-wrap") else ()
     cost = KERNEL_NS["axis"] + KERNEL_NS["weight"] * int(np.count_nonzero(window))
-    return image.lower(Stencil(call, [image.node], depth, dtype, wrap=wrap, workspace=2.0, cost_ns=cost))
+    node = Stencil(call, [image.node], depth, dtype, wrap=wrap, workspace=2.0, cost_ns=cost)
+    node.title = reference.__name__
+    return image.lower(node)
 
 
 def _mirrored(window: Any, shifts: Sequence[int]) -> tuple[Any, list[int]]:
@@ -193,4 +195,4 @@ def _line(
         window, shifts = _mirrored(window, shifts)
     _warn(reference.__name__, image, window, settings["output"])
     step = Step(at, tuple(window.tolist()), settings["mode"], shifts[0])
-    return along_lines(image, [step], dtype, settings["cval"])
+    return along_lines(reference.__name__, image, [step], dtype, settings["cval"])

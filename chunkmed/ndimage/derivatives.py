@@ -90,7 +90,7 @@ def _smoothed_difference(
     steps = [Step(at, (-1.0, 0.0, 1.0), modes[at])]
     steps += [Step(other, smooth, modes[other]) for other in seen if other != at]
     warn_of_range(reference.__name__, image.node.dtype, *gain_of(steps), output)
-    return along_lines(image, steps, dtype, cval)
+    return along_lines(reference.__name__, image, steps, dtype, cval)
 
 
 def laplace(
@@ -125,7 +125,7 @@ def laplace(
     modes = per_axis(mode, len(along), "mode")
     terms = [[Step(axis, (1.0, -2.0, 1.0), name)] for axis, name in zip(along, modes, strict=True)]
     warn_of_range("laplace", image.node.dtype, *_summed(terms), output)
-    return of_terms(image, kernels.sum_of_lines, terms, dtype, cval)
+    return of_terms("laplace", image, kernels.sum_of_lines, terms, dtype, cval)
 
 
 def gaussian_laplace(
@@ -173,7 +173,7 @@ def gaussian_laplace(
     widths = dict.fromkeys(seen, 0.0) | dict(zip(along, sigmas, strict=True))
     terms = _gaussian_terms(along, widths, 2, per_axis(mode, len(along), "mode"), kwargs)
     warn_of_range("gaussian_laplace", image.node.dtype, *_summed(terms), output)
-    return of_terms(image, kernels.sum_of_lines, terms, dtype, cval)
+    return of_terms("gaussian_laplace", image, kernels.sum_of_lines, terms, dtype, cval)
 
 
 def gaussian_gradient_magnitude(
@@ -224,7 +224,7 @@ def gaussian_gradient_magnitude(
     widths = dict(zip(seen, sigmas, strict=True))
     terms = _gaussian_terms(along, widths, 1, per_axis(mode, len(along), "mode"), kwargs)
     warn_of_range("gaussian_gradient_magnitude", image.node.dtype, -math.inf, math.inf, output)
-    return of_terms(image, kernels.magnitude, terms, dtype, cval)
+    return of_terms("gaussian_gradient_magnitude", image, kernels.magnitude, terms, dtype, cval)
 
 
 def _gaussian_terms(

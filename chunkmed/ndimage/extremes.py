@@ -11,7 +11,7 @@ from chunkmed.errors import refusal
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Call, Node
 from chunkmed.kernels import ranks as kernels
-from chunkmed.kernels.windows import Window, compared_bytes
+from chunkmed.kernels.windows import MOST_AT_ONCE, Window, compared_bytes
 from chunkmed.ndimage.arguments import output_dtype, refuse_text
 from chunkmed.ndimage.windows import (
     box_window,
@@ -223,8 +223,9 @@ def extreme_node(node: Node, window: Window, highest: bool, dtype: Any) -> Node:
 
 
 def _comparisons(window: Window, ndim: int) -> int:
-    """Return how many values are compared for a voxel: the last two axes by halves, all others in turn."""
+    """Return how many values are compared for a voxel: long axes by halves, a few planes in turn."""
     if window.footprint is not None:
         return int(np.count_nonzero(window.footprint.any(axis=-1)))
     pairs = zip(window.axes, window.shape, strict=True)
-    return sum(2 * (n - 1).bit_length() if axis >= ndim - 2 else n - 1 for axis, n in pairs)
+    halves = [(axis >= ndim - 2 or n > MOST_AT_ONCE, n) for axis, n in pairs]
+    return sum(2 * (n - 1).bit_length() if by_halves else n - 1 for by_halves, n in halves)

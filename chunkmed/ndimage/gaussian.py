@@ -70,7 +70,7 @@ def gaussian_filter(
     reference = scipy.ndimage.gaussian_filter
     dtype = tried(reference, image.node.dtype, len(along), sigmas, orders, **settings)
     steps = gaussian_steps(along, sigmas, orders, modes, truncate, radii)
-    return along_lines(image, steps, dtype, cval)
+    return along_lines("gaussian_filter", image, steps, dtype, cval)
 
 
 def gaussian_steps(
@@ -137,4 +137,4 @@ def gaussian_filter1d(
     )
     # Here scipy takes any sigma, however small.
     weights = gaussian_weights(width, order, _radius(width, truncate, radius))
-    return along_lines(image, [Step(at, weights, mode)], dtype, cval)
+    return along_lines("gaussian_filter1d", image, [Step(at, weights, mode)], dtype, cval)

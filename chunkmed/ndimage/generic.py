@@ -24,7 +24,7 @@ from chunkmed.ndimage.probe import domain_of, named_axis, tried
 from chunkmed.ndimage.reach import reach_of, whole_window
 from chunkmed.ndimage.stencils import window_of
 
-__all__ = ["checked_function", "generic_filter", "generic_filter1d", "widths_of"]
+__all__ = ["checked_function", "generic_filter", "generic_filter1d", "spanning", "user_made", "widths_of"]
 
 
 def generic_filter(
@@ -90,7 +90,9 @@ def generic_filter(
     window, shifts = whole_window(given, origins, along, seen, len(image.node.shape))
     settings |= {"output": dtype, "function": call, "footprint": window, "origin": shifts, **more}
     wrap = along if mode in ("wrap", "grid-wrap") else ()
-    return user_made(image, Call(kernels.windows, settings), reach_of(window.shape, shifts), dtype, wrap)
+    return user_made(
+        "generic_filter", image, Call(kernels.windows, settings), reach_of(window.shape, shifts), dtype, wrap
+    )
 
 
 def generic_filter1d(
@@ -137,7 +139,9 @@ def generic_filter1d(
     dtype = tried(reference, image.node.dtype, len(seen), _nothing, filter_size, seen.index(at), **settings)
     settings |= {"output": dtype, "function": call, "size": int(filter_size), "axis": at, **more}
     depth = [n if place == at else 0 for place, n in enumerate(image.node.shape)]
-    return user_made(spanning(image, [at]), Call(kernels.lines, settings), depth, dtype, ())
+    return user_made(
+        "generic_filter1d", spanning(image, [at]), Call(kernels.lines, settings), depth, dtype, ()
+    )
 
 
 def _nothing(line: Any, out: Any) -> None:
@@ -172,9 +176,19 @@ def spanning(image: Lifted, axes: Sequence[int]) -> Lifted:
     return replace(image, chunks=tuple((n,) if i in axes else c for i, (c, n) in enumerate(pairs)))
 
 
-def user_made(image: Lifted, call: Call, depth: Sequence[int], dtype: Any, wrap: Sequence[int]) -> Any:
+def user_made(
+    name: str,
+    image: Lifted,
+    call: Call,
+    depth: Sequence[int],
+    dtype: Any,
+    wrap: Sequence[int],
+    workspace: float = 1.0,
+) -> Any:
     """Return an image of what a function of the user's makes."""
-    node = Stencil(call, [image.node], depth, dtype, wrap=wrap, cost_ns=KERNEL_NS["python"])
+    cost = KERNEL_NS["python"]
+    node = Stencil(call, [image.node], depth, dtype, wrap=wrap, workspace=workspace, cost_ns=cost)
     # A changed function may keep its name.
     node.lasting = False
+    node.title = name
     return image.lower(node)

@@ -130,9 +130,9 @@ def _derived(
         "mode": modes,
         "axes": tuple(seen.index(axis) for axis in along),
     }
-    return user_made(
-        spanning(image, whole), Call(kernels.of_derivatives, settings | more), reach, dtype, wrap
-    )
+    made = Call(kernels.of_derivatives, settings | more)
+    # The sum, a derivative, and what making it takes.
+    return user_made(reference, spanning(image, whole), made, reach, dtype, wrap, workspace=3.0)
 
 
 def _reach(

@@ -16,38 +16,54 @@ from chunkmed.ndimage.arguments import wrapped_axes
 __all__ = ["along_lines", "gain_of", "lines_node", "terms_node"]
 
 
-def along_lines(image: Lifted, steps: Sequence[Step], dtype: Any, cval: Any) -> Any:
+def along_lines(name: str, image: Lifted, steps: Sequence[Step], dtype: Any, cval: Any) -> Any:
     """Return an image after steps, one after the other."""
-    return image.lower(lines_node(image, steps, dtype, cval))
+    return image.lower(lines_node(name, image, steps, dtype, cval))
 
 
-def lines_node(image: Lifted, steps: Sequence[Step], dtype: Any, cval: Any) -> Node:
+def lines_node(name: str, image: Lifted, steps: Sequence[Step], dtype: Any, cval: Any) -> Node:
     """Return the node of an image after steps, one after the other."""
     settings = {"steps": tuple(steps), "cval": cval, "output": dtype}
-    return _node(image, Call(kernels.lines, settings), [steps], dtype)
+    return _node(name, image, Call(kernels.lines, settings), [steps], dtype)
 
 
 def terms_node(
-    image: Lifted, kernel: Callable[..., Any], terms: Sequence[Sequence[Step]], dtype: Any, cval: Any
+    name: str,
+    image: Lifted,
+    kernel: Callable[..., Any],
+    terms: Sequence[Sequence[Step]],
+    dtype: Any,
+    cval: Any,
 ) -> Node:
     """Return the node of what a kernel makes of several terms, each of them steps.
 
     Modes of one axis must not differ in whether they wrap.
     """
     settings = {"terms": tuple(tuple(steps) for steps in terms), "cval": cval, "output": dtype}
-    return _node(image, Call(kernel, settings), terms, dtype)
+    return _node(name, image, Call(kernel, settings), terms, dtype)
 
 
-def _node(image: Lifted, call: Call, terms: Sequence[Sequence[Step]], dtype: Any) -> Node:
+def _node(name: str, image: Lifted, call: Call, terms: Sequence[Sequence[Step]], dtype: Any) -> Node:
     steps = [step for term in terms for step in term]
     depth = [0] * len(image.node.shape)
     for step in steps:
         depth[step.axis] = max(depth[step.axis], step.depth)
     wrap = wrapped_axes([step.mode for step in steps], [step.axis for step in steps])
     cost = math.fsum(KERNEL_NS["axis"] + KERNEL_NS["tap"] * len(step.weights) for step in steps)
-    return Stencil(
-        call, [image.node], depth, dtype, wrap=tuple(dict.fromkeys(wrap)), crops=True, cost_ns=cost
+    # Of several terms the sum, the one that is made, and what it is made from.
+    workspace = 1.0 if len(terms) == 1 else 3.0
+    node = Stencil(
+        call,
+        [image.node],
+        depth,
+        dtype,
+        wrap=tuple(dict.fromkeys(wrap)),
+        workspace=workspace,
+        crops=True,
+        cost_ns=cost,
     )
+    node.title = name
+    return node
 
 
 def gain_of(steps: Sequence[Step]) -> tuple[float, float]:

@@ -19,16 +19,21 @@ _WRAPS = ("wrap", "grid-wrap")
 
 
 def of_terms(
-    image: Lifted, kernel: Callable[..., Any], terms: Sequence[Sequence[Step]], dtype: Any, cval: Any
+    name: str,
+    image: Lifted,
+    kernel: Callable[..., Any],
+    terms: Sequence[Sequence[Step]],
+    dtype: Any,
+    cval: Any,
 ) -> Any:
     """Return an image of what a kernel of :mod:`chunkmed.kernels.linear` makes of terms."""
     if not terms:
         # scipy copies the image where there is no axis.
-        return along_lines(image, [], dtype, cval)
+        return along_lines(name, image, [], dtype, cval)
     if _is_mixed(terms):
-        nodes = [lines_node(image, steps, dtype, cval) for steps in terms]
+        nodes = [lines_node(name, image, steps, dtype, cval) for steps in terms]
         return image.lower(of_nodes(kernel, nodes, dtype))
-    return image.lower(terms_node(image, kernel, terms, dtype, cval))
+    return image.lower(terms_node(name, image, kernel, terms, dtype, cval))
 
 
 def _is_mixed(terms: Sequence[Sequence[Step]]) -> bool:

@@ -70,7 +70,7 @@ def uniform_filter(
     rows = zip(along, sizes, modes, origins, strict=True)
     # scipy leaves axes of a window of one voxel or less alone.
     steps = [_step(*row) for row in rows if row[1] > 1]
-    return along_lines(image, steps, dtype, cval)
+    return along_lines("uniform_filter", image, steps, dtype, cval)
 
 
 def _width(image: Lifted, axis: int, given: Any) -> Any:
@@ -119,4 +119,4 @@ def uniform_filter1d(
     dtype = tried(
         scipy.ndimage.uniform_filter1d, image.node.dtype, len(seen), width, seen.index(at), **settings
     )
-    return along_lines(image, [_step(at, width, mode, origin)], dtype, cval)
+    return along_lines("uniform_filter1d", image, [_step(at, width, mode, origin)], dtype, cval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -69,11 +70,12 @@ def vectorized_filter(
         return scipy.ndimage.vectorized_filter(
             input, function, size=size, footprint=footprint, output=output, axes=axes, **settings
         )
-    image, call = lift(input), checked_function(function)
+    image = lift(input)
     along = image.axes(axes)
     widths = widths_of(image, along, size)
     windows = {"size": None if widths is None else tuple(widths), "footprint": footprint}
-    found = _dtype(image, call, along, settings | windows)
+    found = _dtype(image, function, along, settings | windows)
+    call = checked_function(function)
     if 0 in image.node.shape:
         return image.lower(image.node)
     dtype = output_dtype(output, found)
@@ -88,7 +90,10 @@ def vectorized_filter(
     kernel = Call(
         kernels.vectorized, {**settings, **windows, "function": call, "output": dtype, "axes": along}
     )
-    out = user_made(image, kernel, depth, dtype, along if mode in ("wrap", "grid-wrap") else ())
+    wrap = along if mode in ("wrap", "grid-wrap") else ()
+    # Windows of one slice of a block, and what a function makes of them.
+    workspace = 2.0 + math.prod(shape) / 4
+    out = user_made("vectorized_filter", image, kernel, depth, dtype, wrap, workspace)
     return _valid(out, image, along, shape) if mode == "valid" else out
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from chunkmed.errors import InputError, refusal
 from chunkmed.graph.lift import Lifted
 from chunkmed.graph.nodes import Call, Node, Stencil
-from chunkmed.kernels.windows import Window
+from chunkmed.kernels.windows import MOST_AT_ONCE, Window
 from chunkmed.ndimage.arguments import check_modes, per_axis, wrapped_axes
 from chunkmed.ndimage.stencils import window_of
 
@@ -103,6 +103,10 @@ def stencil(node: Node, call: Call, window: Window, dtype: Any, cost_ns: float) 
     workspace = _COPIES.get(node.dtype.name, _FLOATS if node.dtype.kind == "f" else _OTHERS)
     if np.dtype(dtype) != node.dtype:
         workspace = max(workspace, _FLOATS)
+    pairs = zip(window.axes, window.shape, strict=True)
+    if any(n > MOST_AT_ONCE for axis, n in pairs if axis < len(node.shape) - 2):
+        # One axis after the other: there is an image between two of them.
+        workspace += 2.0
     depth = [0] * len(node.shape)
     for axis, size, origin in zip(window.axes, window.shape, window.origins, strict=True):
         before = size // 2 + origin

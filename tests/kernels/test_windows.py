@@ -60,6 +60,18 @@ def test_short_rows_of_many_planes_lie_side_by_side():
         np.testing.assert_array_equal(found, scipy.ndimage.rank_filter(array, rank, 3, mode="wrap"))
 
 
+@pytest.mark.parametrize("shape", [(11, 3, 4), (10, 1, 1), (2, 12, 5, 3)])
+@pytest.mark.parametrize("highest", [False, True])
+def test_boxes_of_many_planes(shape, highest):
+    array = np.random.default_rng(5).integers(-900, 900, (5, 20, 9, 8)[4 - len(shape) :]).astype(np.uint16)
+    keep = tuple(slice(1, n - 1) for n in array.shape)
+    modes = ("mirror", "constant", "wrap", "nearest")[: len(shape)]
+    box = Window(tuple(range(len(shape))), shape, None, (0,) * len(shape), modes, 7.0)
+    found = selected(array, box, (box.count - 1) * highest, keep)
+    function = scipy.ndimage.maximum_filter if highest else scipy.ndimage.minimum_filter
+    np.testing.assert_array_equal(found, function(array, shape, mode=modes, cval=7.0)[keep])
+
+
 def test_what_is_shared_is_made_once():
     plain = program_of(np.ones((3, 3, 3), bool).tobytes(), (3, 3, 3), 13).operations
     # 3 loads; 3 + 3 pairs sort and 12 merge columns: fewer than 70 in all, where 27 values alone take 150.

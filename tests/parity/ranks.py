@@ -83,7 +83,13 @@ def _extremes(name: str) -> list[Row]:
     rows += [
         Row(f"{name}1d", "filter", {"size": 3}, ("uint16",), note="size 3"),
         Row(f"{name}1d", "filter", line, ("int16",), note="even, origin"),
-        Row(f"{name}1d", "filter", {"size": 11, "mode": "constant", "cval": 90.0}, ("int16",), note="long"),
+        Row(
+            f"{name}1d",
+            "filter",
+            {"size": 11, "axis": -3, "mode": "constant", "cval": 90.0},
+            ("int16",),
+            note="long",
+        ),
     ]
     return rows
 

@@ -228,6 +228,14 @@ def test_functions_of_the_users_are_told_apart_and_never_resumed():
     assert is_lasting([lift(ndi.sobel(sourced(np.arange(8.0), (4,)))).node])
 
 
+def test_plans_name_the_filter():
+    image = sourced(np.zeros((4, 5), np.float32), (2, 2))
+    names = ("sobel", "gaussian_laplace", "uniform_filter", "generic_filter", "vectorized_filter")
+    for name in names:
+        node = lift(getattr(ndi, name)(image, *CALLS[name], **MORE.get(name, {}))).node
+        assert node.label.startswith(f"{name} (depth ")
+
+
 def test_whole_lines_are_handed_over_once():
     lengths = []
 
