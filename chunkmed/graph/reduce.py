@@ -144,8 +144,8 @@ def _placed(table: Moments, outer: tuple[int, ...], axes: Axes) -> Moments:
 
 
 def _whole_numbers(labels: Array) -> Array:
-    """Return labels; refuse fractions, which would be cut to the number of another object."""
-    if labels.dtype.kind == "f" and bool(np.any(np.mod(labels, 1) > 0)):
+    """Return labels; refuse fractions and NaN, which would be cut to the number of another object."""
+    if labels.dtype.kind == "f" and not np.array_equal(labels, np.floor(labels)):
         raise InputError("labels are no whole numbers", kind="bad-labels", fix="labels.astype(int)")
     return labels
 
