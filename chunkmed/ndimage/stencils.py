@@ -41,7 +41,7 @@ def window_of(image: Lifted, along: Sequence[int], size: Any, footprint: Any) ->
     if footprint is not None:
         window = np.asarray(footprint, dtype=bool)
         if window.ndim != len(along):
-            what = f"footprint has {window.ndim} axes, the image is filtered along {len(along)}"
+            what = f"footprint.ndim ({window.ndim}) must match len(axes) ({len(along)})"
             raise refusal(RuntimeError, what, kind="sequence-length")
         if not window.any():
             raise refusal(RuntimeError, "all footprint elements are zero", kind="empty-footprint")
