@@ -31,6 +31,7 @@ FUNCTIONS = {
     "measure_objects": lambda a, b: measures.measure_objects(b, a, ["mean"]),
     "measure": lambda a, b: cm.measure(b, a, ["mean"]),
     "threshold": lambda a, b: masks.threshold(a, above=3, where=b),
+    "reconstruction": lambda a, b: masks.reconstruction(b > 3, a > 0),
     "hysteresis": lambda a, b: masks.hysteresis(a, 3, 6, where=b > 0),
     "histogram": lambda a, b: intensity.histogram(a, where=b > 0),
     "otsu": lambda a, b: intensity.otsu(a, where=b > 0),

@@ -102,9 +102,11 @@ class Linear(Mapping):
         indices = [np.arange(a, b, dtype=np.float64) for a, b in box]
         for row, offset, target in zip(self.matrix, self.offset, out, strict=True):
             total = np.asarray(offset)
-            for index, factor in zip(indices, row, strict=True):
+            for index, factor in zip(indices[:-1], row[:-1], strict=True):
                 total = total[..., None] + index * factor
-            np.add(total, more, out=target)
+            np.add(total[..., None], indices[-1] * row[-1], out=target)
+            if more:
+                target += more
         return out.reshape(len(out), -1)
 
     def step(self, axis: int) -> float:

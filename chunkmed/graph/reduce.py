@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -26,18 +28,23 @@ Grouping = Literal["each", "positive", "all"]
 
 @dataclass(frozen=True)
 class Axes:
-    """Which axes of an array are time and space; space is padded to three axes in front."""
+    """Which axes of an array are time and space; space is padded to three axes in front.
+
+    Of more than three the last ones are z, y, x; the others are gone through one by one.
+    """
 
     shape: tuple[int, ...]
     time: int | None
     space: tuple[int, ...]
+    many: bool = False
+    """Whether more than three axes of space are taken."""
 
     def __post_init__(self) -> None:
-        if len(self.space) > 3:
+        if len(self.space) > 3 and not self.many:
             raise InputError(
                 f"{len(self.space)} axes to measure along",
                 kind="too-many-axes",
-                why="statistics are computed over at most three axes, and per time point",
+                why="this is computed over at most three axes, and per time point",
                 fix='give an xarray.DataArray with dims ("t", "z", "y", "x")',
             )
 
@@ -49,21 +56,42 @@ class Axes:
     @property
     def volume(self) -> tuple[int, int, int]:
         """Sizes of z, y, x."""
-        sizes = (1, 1, 1, *(self.shape[axis] for axis in self.space))[-3:]
+        sizes = self.whole[-3:]
         return sizes[0], sizes[1], sizes[2]
 
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """Sizes of all axes of space, three at least."""
+        sizes = tuple(self.shape[axis] for axis in self.space)
+        return (*(1,) * (3 - len(sizes)), *sizes)
+
+    @property
+    def outer(self) -> tuple[int, ...]:
+        """Axes of space before z, y, x."""
+        return self.space[:-3]
+
     def frames(self, array: Array) -> Array:
-        """Return an array of this box as (t, z, y, x)."""
+        """Return an array of this box as (frame, z, y, x), in the order of :meth:`places`."""
         order = [*([] if self.time is None else [self.time]), *self.space]
         moved = array.transpose(order)
-        lead = moved.shape[:1] if self.time is not None else (1,)
-        rest = moved.shape[len(order) - len(self.space) :]
-        return moved.reshape((*lead, *((1,) * (3 - len(rest))), *rest))
+        rest = moved.shape[len(order) - len(self.space[-3:]) :]
+        lead = math.prod(moved.shape[: len(order) - len(rest)])
+        return moved.reshape((lead, *((1,) * (3 - len(rest))), *rest))
+
+    def places(self, box: Box) -> list[tuple[int, tuple[int, ...]]]:
+        """Return the time point of each frame of a box, and its index along the outer axes."""
+        times = range(1) if self.time is None else range(*box[self.time])
+        outer = itertools.product(*(range(*box[axis]) for axis in self.outer))
+        return list(itertools.product(times, outer))
 
     def span(self, box: Box) -> tuple[int, tuple[int, int, int]]:
         """Return the first time point of a box and its corner z, y, x."""
+        return 0 if self.time is None else box[self.time][0], self.corner(box)
+
+    def corner(self, box: Box) -> tuple[int, int, int]:
+        """Return the first z, y, x of a box."""
         corner = (0, 0, 0, *(box[axis][0] for axis in self.space))[-3:]
-        return 0 if self.time is None else box[self.time][0], (corner[0], corner[1], corner[2])
+        return corner[0], corner[1], corner[2]
 
 
 @dataclass(frozen=True)
@@ -80,15 +108,46 @@ class _BlockStatistics:
         rest = iter(arrays)
         labels = next(rest) if self.with_labels else np.int32(1)
         values = self.axes.frames(next(rest)) if self.with_values else None
-        labels = np.broadcast_to(labels, sides(box))
+        labels = np.broadcast_to(_whole_numbers(np.asarray(labels)), sides(box))
         if self.grouping == "positive":
             labels = labels > 0
-        start, corner = self.axes.span(box)
+        corner = self.axes.corner(box)
         place = corner, self.axes.volume, self.slices[corner[0] :]
-        return [
-            (start + t, block_moments(groups_of(ids), None if values is None else values[t], *place))
-            for t, ids in enumerate(self.axes.frames(labels))
-        ]
+        out = []
+        for i, (ids, (t, outer)) in enumerate(
+            zip(self.axes.frames(labels), self.axes.places(box), strict=True)
+        ):
+            table = block_moments(groups_of(ids), None if values is None else values[i], *place)
+            out.append((t, _placed(table, outer, self.axes)))
+        return out
+
+
+def _placed(table: Moments, outer: tuple[int, ...], axes: Axes) -> Moments:
+    """Return the statistics of a frame with its indices along the outer axes."""
+    if not outer:
+        return table
+    frame = 0
+    for index, size in zip(outer, axes.whole, strict=False):
+        frame = frame * size + index
+    before = frame * math.prod(axes.volume)
+    at = np.array(outer, np.int64)
+    first = np.broadcast_to(at, (len(table), len(at)))
+    return replace(
+        table,
+        low_at=table.low_at + before,
+        high_at=table.high_at + before,
+        start=np.concatenate([first, table.start], axis=1),
+        stop=np.concatenate([first + 1, table.stop], axis=1),
+        positions=np.concatenate([first * table.count[:, None], table.positions], axis=1),
+        weighted=np.concatenate([first * table.total[:, None].astype(np.float64), table.weighted], axis=1),
+    )
+
+
+def _whole_numbers(labels: Array) -> Array:
+    """Return labels; refuse fractions, which would be cut to the number of another object."""
+    if labels.dtype.kind == "f" and bool(np.any(np.mod(labels, 1) > 0)):
+        raise InputError("labels are no whole numbers", kind="bad-labels", fix="labels.astype(int)")
+    return labels
 
 
 def label_statistics(
@@ -126,6 +185,10 @@ def label_statistics(
     for _, result in program.run(task, name=name):
         for t, part in result:
             tables[t].add(part)
+    if 0 in axes.whole:
+        # No block has told how many axes a position has.
+        for each in tables:
+            each.add(_placed(Moments.empty(), (0,) * len(axes.outer), axes))
     return [table.result for table in tables]
 
 
@@ -172,6 +235,6 @@ def copied_bytes(dtype: np.dtype[Any]) -> int:
     return 1 + (4 if dtype.itemsize < 4 or dtype.kind == "b" else 8)
 
 
-def positions(at: Any, volume: tuple[int, int, int], ndim: int) -> Array:
-    """Return (n, ndim) voxel indices of C-order indices in a volume."""
-    return np.stack(np.unravel_index(at, volume), axis=-1)[..., 3 - ndim :]
+def positions(at: Any, volume: tuple[int, ...], ndim: int) -> Array:
+    """Return (n, ndim) voxel indices of C-order indices in a volume, whose last ``ndim`` axes count."""
+    return np.stack(np.unravel_index(at, volume), axis=-1)[..., len(volume) - ndim :]

@@ -10,7 +10,8 @@ import numpy as np
 from dask.tokenize import tokenize
 
 from chunkmed.graph.box import Box, box_size, sides
-from chunkmed.graph.nodes import Array, Call, Fetch, Node
+from chunkmed.graph.constant import ArrayReader
+from chunkmed.graph.nodes import Array, Call, Fetch, Node, Source
 from chunkmed.graph.warp import Spline, assembled, by_scipy, interpolated, is_by_scipy
 from chunkmed.kernels.borders import Runs, touched
 from chunkmed.provenance import content_hash
@@ -95,16 +96,22 @@ class Scattered(Node):
         return None, ((0, self.axes), *box[self.lead :])
 
     def reach(self, box: Box) -> tuple[Box, ...]:
-        """Return all of each frame: points may lie anywhere."""
-        frames = (*box[: self.lead], *((0, n) for n in self.inputs[0].shape[self.lead :]))
-        return frames, ((0, self.axes), *((a, b) for a, b in box[self.lead :]))
+        """Return the box that holds all points; where they are not known yet, all of each frame."""
+        image, points = self.inputs
+        asked = ((0, self.axes), *box[self.lead :])
+        if isinstance(points, Source) and isinstance(points.reader, ArrayReader):
+            at = points.reader.read(asked).reshape(self.axes, -1).astype(np.float64) + self.spline.pad
+            spans = [(each[0][0], each[-1][1]) for each in self._runs(at)]
+        else:
+            spans = [(0, n) for n in image.shape[self.lead :]]
+        return (*box[: self.lead], *spans), asked
 
     def piece(self, box: Box) -> tuple[Box, ...]:
         """Return a box as large as a tile."""
         image, points = self.reach(box)
         side = int(_HELD ** (1 / self.axes))
         frame = ((a, a + 1) for a, _ in box[: self.lead])
-        return (*frame, *((0, min(n, side)) for _, n in image[self.lead :])), points
+        return (*frame, *((a, min(b, a + side)) for a, b in image[self.lead :])), points
 
     def natural(self, *blocks: Sequence[int]) -> tuple[int, ...]:
         """Return the blocks of the points, few at a time."""

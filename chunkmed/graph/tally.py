@@ -100,7 +100,9 @@ class _CountPatterns:
         keys, out = key_table(arrays[0].dtype), []
         for frame in self.groups.frames(box, arrays):
             chosen = frame.values if frame.groups is None else frame.values[frame.groups == 0]
-            out.append((frame.time, sparse(count_patterns(chosen, keys))))
+            # A block has fewer voxels than 2**32.
+            counts = count_patterns(chosen, keys).astype(np.uint32)
+            out.append((frame.time, sparse(counts)))
         return out
 
 

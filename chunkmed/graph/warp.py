@@ -21,6 +21,7 @@ __all__ = ["Spline", "Warp", "assembled", "by_scipy", "interpolated", "is_by_sci
 
 #: Points whose coordinates are made at a time.
 _POINTS = 1 << 16
+_FEWEST_POINTS = 1 << 10
 _MOST_AXES = 4
 #: Time per voxel: of each tap, and of a point of its own.
 _TAP_NS, _POINT_NS = 2.0, 12.0
@@ -54,7 +55,7 @@ class Spline:
 
     def block_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """Return the float dtype that holds all values of an image, and the constant."""
-        small = dtype.itemsize <= 2 or dtype == np.float32
+        small = self.order <= 1 and (dtype.itemsize <= 2 or dtype == np.float32)
         plain = self.mode != "grid-constant" or float(np.float32(self.cval)) == self.cval
         return np.dtype(np.float32 if small and plain else np.float64)
 
@@ -128,9 +129,12 @@ class Warp(Node):
         (block,) = blocks
         if len(self.mapping.shape) != len(self.sizes):
             return (*block[: self.lead], *self.mapping.shape)
-        pairs = enumerate(zip(block[self.lead :], self.mapping.shape, strict=True))
-        mapped = (min(n, max(1, round(b / max(self.mapping.step(i), 1e-6)))) for i, (b, n) in pairs)
+        trios = enumerate(zip(block[self.lead :], self.sizes, self.mapping.shape, strict=True))
+        mapped = (m if b >= n else self._part(i, b) for i, (b, n, m) in trios)
         return (*block[: self.lead], *mapped)
+
+    def _part(self, axis: int, length: int) -> int:
+        return min(self.mapping.shape[axis], max(1, round(length / max(self.mapping.step(axis), 1e-6))))
 
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Interpolate frame after frame."""
@@ -143,21 +147,20 @@ class Warp(Node):
         mapped = box[self.lead :]
         frames = block.reshape(-1, *block.shape[self.lead :])
         targets = out.reshape(len(frames), *sides(mapped))
-        for frame, target in zip(frames, targets, strict=True):
-            if is_by_scipy(len(self.sizes)):
-                self._scipys(frame, mapped, target)
-            elif isinstance(self.mapping, AlongAxes):
-                self._along(self._ready(frame, mapped), mapped, runs, target)
-            else:
-                self._apart(self._ready(frame, mapped), mapped, runs, target)
+        if is_by_scipy(len(self.sizes)):
+            self._scipys(frames, mapped, targets)
+        elif isinstance(self.mapping, AlongAxes):
+            self._along(self._ready(frames, mapped), mapped, runs, targets)
+        else:
+            self._apart(self._ready(frames, mapped), mapped, runs, targets)
         return out
 
-    def _ready(self, frame: Array, mapped: Box) -> Array:
+    def _ready(self, frames: Array, mapped: Box) -> Array:
         ends, pad, order = self.mapping.ranges(mapped), self.spline.pad, self.spline.order
         pairs = zip(ends, self.sizes, strict=True)
-        return _ready(frame, self.spline, [leaves(a + pad, b + pad, n, order) for (a, b), n in pairs])
+        return _ready(frames, self.spline, [leaves(a + pad, b + pad, n, order) for (a, b), n in pairs])
 
-    def _along(self, frame: Array, mapped: Box, runs: Sequence[Runs], out: Array) -> None:
+    def _along(self, frames: Array, mapped: Box, runs: Sequence[Runs], out: Array) -> None:
         # Here, for numba takes a second to import.
         from chunkmed.kernels import separable
         from chunkmed.kernels.bsplines import axis_taps
@@ -171,17 +174,19 @@ class Warp(Node):
             # -1, the constant, is the last place; what is all constant stays marked.
             local = np.where(indices < -1, indices, Places(n, own).table[np.maximum(indices, -1)])
             taps.append(separable.AxisTaps(local, weights))
-        separable.interpolate(frame, taps, self.spline.cval, out)
+        for frame, target in zip(frames, out, strict=True):
+            separable.interpolate(frame, taps, self.spline.cval, target)
 
-    def _apart(self, frame: Array, mapped: Box, runs: Sequence[Runs], out: Array) -> None:
-        for part, cut in _slabs(mapped):
+    def _apart(self, frames: Array, mapped: Box, runs: Sequence[Runs], out: Array) -> None:
+        for part, cut in _slabs(mapped, max(_FEWEST_POINTS, _POINTS // len(frames))):
             at = self.mapping.points(part, float(self.spline.pad))
-            values = _at_points(frame, self.sizes, runs, at, self.spline, self.dtype)
-            out[cut] = values.reshape(sides(part))
+            values = _at_points(frames, self.sizes, runs, at, self.spline, self.dtype)
+            out[(slice(None), *cut)] = values.reshape(len(frames), *sides(part))
 
-    def _scipys(self, frame: Array, mapped: Box, out: Array) -> None:
+    def _scipys(self, frames: Array, mapped: Box, out: Array) -> None:
         at = self.mapping.points(mapped, float(self.spline.pad))
-        out[...] = by_scipy(frame, at, self.spline, self.dtype).reshape(out.shape)
+        for frame, target in zip(frames, out, strict=True):
+            target[...] = by_scipy(frame, at, self.spline, self.dtype).reshape(target.shape)
 
     @property
     def label(self) -> str:
@@ -208,35 +213,36 @@ def by_scipy(frame: Array, at: Array, spline: Spline, dtype: np.dtype[Any]) -> A
 def interpolated(
     block: Array, sizes: Sequence[int], runs: Sequence[Runs], at: Array, spline: Spline, dtype: np.dtype[Any]
 ) -> Array:
-    """Return values at points (axes, n), whose coordinates are those of the whole, from a block of it."""
+    """Return values at points (axes, n), in coordinates of the whole, from a block of a frame."""
     beyond = [True] * len(sizes) if spline.code == GRID_CONSTANT else [False] * len(sizes)
-    return _at_points(_ready(block, spline, beyond), sizes, runs, at, spline, dtype)
+    return np.asarray(_at_points(_ready(block[None], spline, beyond), sizes, runs, at, spline, dtype)[0])
 
 
 def _at_points(
-    block: Array, sizes: Sequence[int], runs: Sequence[Runs], at: Array, spline: Spline, dtype: np.dtype[Any]
+    frames: Array, sizes: Sequence[int], runs: Sequence[Runs], at: Array, spline: Spline, dtype: np.dtype[Any]
 ) -> Array:
     # Here, for numba takes a second to import.
     from chunkmed.kernels import points
     from chunkmed.kernels.stored import store
 
     places = [points.Places(n, own) for n, own in zip(sizes, runs, strict=True)]
-    out = np.empty(at.shape[1], dtype)
-    store(points.interpolate(block, places, at, spline.order, spline.code, spline.cval), out)
+    out = np.empty((len(frames), at.shape[1]), dtype)
+    store(points.interpolate(frames, places, at, spline.order, spline.code, spline.cval), out)
     return out
 
 
-def _ready(block: Array, spline: Spline, beyond: Sequence[bool]) -> Array:
+def _ready(frames: Array, spline: Spline, beyond: Sequence[bool]) -> Array:
     """Return contiguous floats, with one more voxel for the constant where splines may reach it."""
-    block = np.ascontiguousarray(block, spline.block_dtype(block.dtype))
+    frames = np.ascontiguousarray(frames, spline.block_dtype(frames.dtype))
     if spline.code != GRID_CONSTANT or not any(beyond):
-        return block
-    return np.pad(block, [(0, int(each)) for each in beyond], constant_values=spline.cval)
+        return frames
+    more = [(0, 0), *((0, int(each)) for each in beyond)]
+    return np.asarray(np.pad(frames, more, constant_values=spline.cval))
 
 
-def _slabs(box: Box) -> list[tuple[Box, tuple[slice, ...]]]:
+def _slabs(box: Box, most: int) -> list[tuple[Box, tuple[slice, ...]]]:
     """Cut a box into slabs of few points; return each with its place."""
-    shape, left, block = sides(box), _POINTS, []
+    shape, left, block = sides(box), most, []
     for n in reversed(shape):
         block.append(max(1, min(n, left)))
         left //= block[-1]

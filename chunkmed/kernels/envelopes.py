@@ -16,8 +16,10 @@ __all__ = ["envelopes", "heights"]
 
 #: Lines that are taken at a time: a few lines of the processor's cache of float64.
 _LANES = 16
+#: float64 in a line of the processor's cache.
+_LINE = 8
 #: Voxels to each side that are tried one by one, before a line is looked at as a whole.
-_REACH = 16
+_REACH = 24
 #: What is closer than this to the lowest may be equal, but for rounding.
 _MORE = 1 + 1e-12
 
@@ -72,17 +74,29 @@ def envelopes(source, sides, out, length, positions, step, even, start, root):  
 
 @numba.njit(nogil=True, cache=True)
 def _take(source, first, step, apart, count, tile):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    for i in range(len(tile)):
+    # Of lines that lie apart a whole cache line at a time: they may all fall on one place of the cache.
+    if apart == 1:
+        for i in range(len(tile)):
+            for x in range(count):
+                tile[i, x] = source[first + i * step + x]
+        return
+    for begin in range(0, len(tile), _LINE):
         for x in range(count):
-            tile[i, x] = source[first + i * step + x * apart]
+            for i in range(begin, min(begin + _LINE, len(tile))):
+                tile[i, x] = source[first + i * step + x * apart]
 
 
 @numba.njit(nogil=True, cache=True)
 def _put(found, out, first, step, apart, count, root):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(len(found)):
+    if apart == 1:
+        for i in range(len(found)):
+            for x in range(count):
+                out[first + i * step + x] = np.sqrt(found[i, x]) if root else found[i, x]
+        return
+    for begin in range(0, len(found), _LINE):
         for x in range(count):
-            value = found[i, x]
-            out[first + i * step + x * apart] = np.sqrt(value) if root else value
+            for i in range(begin, min(begin + _LINE, len(found))):
+                out[first + i * step + x * apart] = np.sqrt(found[i, x]) if root else found[i, x]
 
 
 @numba.njit(nogil=True, cache=True, inline="never")

@@ -53,7 +53,7 @@ def interpolate(
     Parameters
     ----------
     block : ndarray of float32 or float64
-        One to four axes, contiguous.
+        Frames, and one to four axes; contiguous.
     places : sequence of Places
         One for each axis.
     points : ndarray of float64, shape (axes, n)
@@ -63,20 +63,21 @@ def interpolate(
 
     Returns
     -------
-    ndarray of float64, shape (n,)
+    ndarray of float64, shape (frames, n)
     """
-    lead = MOST_AXES - block.ndim
+    lead = MOST_AXES + 1 - block.ndim
     sizes = np.array([each.n for each in places])
     tables = np.concatenate([each.table for each in places])
     starts = np.cumsum([0] + [each.n + 1 for each in places])
-    strides = np.array([stride // block.itemsize for stride in block.strides])
-    out = np.empty(points.shape[1])
-    _points(block.reshape(-1), tables, starts, sizes, strides, lead, points, order, mode, float(cval), out)
+    strides = np.array([stride // block.itemsize for stride in block.strides[1:]])
+    frames = block.reshape(len(block), -1)
+    out = np.empty((len(block), points.shape[1]))
+    _points(frames, tables, starts, sizes, strides, lead, points, order, mode, float(cval), out)
     return out
 
 
 @numba.njit(nogil=True, cache=True)
-def _points(block, tables, starts, sizes, strides, lead, points, order, mode, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
+def _points(frames, tables, starts, sizes, strides, lead, points, order, mode, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
     base, state = np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int32)
     start = np.empty(_BATCH, np.int32)
     weights = np.ones((4, order + 1, _BATCH))
@@ -84,39 +85,48 @@ def _points(block, tables, starts, sizes, strides, lead, points, order, mode, cv
     counts, steps = np.ones(4, np.int64), np.zeros(4, np.int64)
     counts[lead:], steps[lead:] = order + 1, strides
     slow, value = np.empty((4, order + 1), np.int64), np.empty((4, order + 1))
-    for first in range(0, out.shape[0], _BATCH):
-        count = min(_BATCH, out.shape[0] - first)
+    for first in range(0, out.shape[1], _BATCH):
+        count = min(_BATCH, out.shape[1] - first)
         base[:], state[:] = 0, _INNER
         for h in range(sizes.shape[0]):
             table, at = tables[starts[h] : starts[h + 1]], points[h][first : first + count]
             _prepare(
                 at, sizes[h], order, mode, table, strides[h], base, state, weights[lead + h], start[:count]
             )
-        _inner(block, base[:count], state, order, counts, steps, weights, out[first : first + count])
+        for f in range(out.shape[0]):
+            part = out[f][first : first + count]
+            _inner(frames[f], base[:count], state, order, counts, steps, weights, part)
         for i in range(count):
-            if state[i] == _OUTSIDE:
-                out[first + i] = cval
-            elif state[i] == _EDGE:
-                out[first + i] = _edge(
-                    block, tables, starts, sizes, strides, points, first + i, order, mode, slow, value, cval
-                )
+            if state[i] != _INNER:
+                inside = state[i] == _EDGE
+                for h in range(sizes.shape[0] if inside else 0):
+                    inside = inside and taps(points[h, first + i], sizes[h], order, mode, slow[h], value[h])
+                    for k in range(order + 1 if inside else 0):
+                        at = slow[h, k]
+                        slow[h, k] = tables[starts[h] + (at if at >= 0 else sizes[h])] * strides[h]
+                for f in range(out.shape[0]):
+                    out[f, first + i] = _edge(frames[f], slow, value, sizes.shape[0]) if inside else cval
 
 
 @numba.njit(nogil=True, cache=True)
 def _inner(block, base, state, order, counts, steps, weights, out):  # type: ignore[no-untyped-def] # pragma: no cover
     """Sum up the points whose taps all lie inside, along three axes or two mostly."""
-    volume = counts[0] == 1 and counts[1] > 1
+    volume, plane = counts[0] == 1 and counts[1] > 1, counts[1] == 1 and counts[2] > 1
     if order == 0:
         for i in range(out.shape[0]):
             out[i] = block[base[i]]
     elif order == 1 and volume:
         _two_cubed(block, base, state, steps[1], steps[2], weights[1], weights[2], weights[3], out)
+    elif order == 1 and plane:
+        _two_squared(block, base, state, steps[2], weights[2], weights[3], out)
     elif order == 1:
         for i in range(out.shape[0]):
             if state[i] == _INNER:
                 out[i] = _two(block, base[i], counts, steps, weights, i)
     elif order == 3 and volume:
         _four_cubed(block, base, state, steps[1], steps[2], weights[1], weights[2], weights[3], out)
+    elif order == 3 and plane:
+        _four_squared(block, base, state, steps[2], weights[2], weights[3], out)
     else:
         for i in range(out.shape[0]):
             if state[i] == _INNER:
@@ -194,6 +204,18 @@ def _two(block, base, counts, steps, weights, i):  # type: ignore[no-untyped-def
 
 
 @numba.njit(nogil=True, cache=True, inline="never")
+def _two_squared(block, base, state, row, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
+    for i in range(out.shape[0]):
+        if state[i] == _INNER:
+            at, c, d, x, y = base[i], v[0, i], v[1, i], w[0, i], w[1, i]
+            total = (block[at] * c) * x
+            total += (block[at + 1] * c) * y
+            at += row
+            total += (block[at] * d) * x
+            out[i] = total + (block[at + 1] * d) * y
+
+
+@numba.njit(nogil=True, cache=True, inline="never")
 def _two_cubed(block, base, state, plane, row, u, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         if state[i] == _INNER:
@@ -209,6 +231,21 @@ def _two_cubed(block, base, state, plane, row, u, v, w, out):  # type: ignore[no
             at += row
             total += ((block[at] * b) * d) * x
             out[i] = total + ((block[at + 1] * b) * d) * y
+
+
+@numba.njit(nogil=True, cache=True, inline="never", fastmath={"contract"})
+def _four_squared(block, base, state, row, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
+    for i in range(out.shape[0]):
+        if state[i] == _INNER:
+            # Four sums side by side: one vector.
+            a, b, c, d = 0.0, 0.0, 0.0, 0.0
+            for q in range(4):
+                at, share = base[i] + q * row, v[q, i]
+                a += block[at] * share
+                b += block[at + 1] * share
+                c += block[at + 2] * share
+                d += block[at + 3] * share
+            out[i] = a * w[0, i] + b * w[1, i] + c * w[2, i] + d * w[3, i]
 
 
 @numba.njit(nogil=True, cache=True, inline="never", fastmath={"contract"})
@@ -241,23 +278,16 @@ def _many(block, base, counts, steps, weights, i):  # type: ignore[no-untyped-de
 
 
 @numba.njit(nogil=True, cache=True, inline="never")
-def _edge(block, tables, starts, sizes, strides, points, i, order, mode, index, weight, cval):  # type: ignore[no-untyped-def] # pragma: no cover
-    ndim = sizes.shape[0]
-    for h in range(ndim):
-        if not taps(points[h, i], sizes[h], order, mode, index[h], weight[h]):
-            return cval
-        for k in range(order + 1):
-            at = index[h, k]
-            index[h, k] = tables[starts[h] + (at if at >= 0 else sizes[h])] * strides[h]
-    total = 0.0
-    for tap in range((order + 1) ** ndim):
+def _edge(block, index, weight, ndim):  # type: ignore[no-untyped-def] # pragma: no cover
+    count, total = index.shape[1], 0.0
+    for tap in range(count**ndim):
         at, rest = 0, tap
         for h in range(ndim - 1, -1, -1):
-            at += index[h, rest % (order + 1)]
-            rest //= order + 1
-        value, rest, share = np.float64(block[at]), tap, (order + 1) ** (ndim - 1)
+            at += index[h, rest % count]
+            rest //= count
+        value, rest, share = np.float64(block[at]), tap, count ** (ndim - 1)
         for h in range(ndim):
             value *= weight[h, rest // share]
-            rest, share = rest % share, max(share // (order + 1), 1)
+            rest, share = rest % share, max(share // count, 1)
         total += value
     return total

@@ -22,6 +22,11 @@ def store(values: Array, out: Array) -> None:
     out : ndarray
         Same shape, contiguous.
     """
+    if not out.dtype.isnative:
+        native = np.empty(out.shape, out.dtype.newbyteorder("="))
+        store(values, native)
+        out[...] = native
+        return
     flat, target = values.reshape(-1), out.reshape(-1)
     kind = out.dtype.kind
     if kind == "f":

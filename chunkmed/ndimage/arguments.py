@@ -20,7 +20,7 @@ MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirr
 
 def per_axis(value: Any, count: int, name: str) -> list[Any]:
     """Return one value per axis from one value or a sequence of ``count``."""
-    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or np.ndim(value) == 0:
         return [value] * count
     values = list(value)
     if len(values) != count:

@@ -139,7 +139,7 @@ def result_dtype(output: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def one_per_axis(value: Any, count: int, name: str) -> list[Any]:
     """Return one value per axis."""
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    if isinstance(value, str) or np.ndim(value) == 0:
         return [value] * count
     values = list(value)
     if len(values) != count:

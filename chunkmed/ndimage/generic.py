@@ -163,7 +163,7 @@ def checked_function(function: Any) -> Callable[..., Any]:
         what, fix = "a LowLevelCallable has no content to send to workers", "give a Python function"
         raise refusal(TypeError, what, kind="bad-function", fix=fix)
     if not callable(function):
-        raise refusal(RuntimeError, f"{function!r} is not a function", kind="bad-function")
+        raise refusal(RuntimeError, f"`function` must be a callable, not {function!r}", kind="bad-function")
     found: Callable[..., Any] = function
     return found
 

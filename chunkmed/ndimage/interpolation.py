@@ -181,8 +181,8 @@ def zoom(
         # Nothing is interpolated then, whatever the mode.
         return image.lower(cast(image.node, dtype))
     if grid_mode and mode in ("constant", "wrap"):
-        better = f"grid-{mode}"
-        warnings.warn(f"mode = {better} instead of {mode} fits grid_mode=True", UserWarning, stacklevel=2)
+        said = f"It is recommended to use mode = grid-{mode} instead of {mode} when grid_mode is True."
+        warnings.warn(said, UserWarning, stacklevel=2)
     sizes = [image.node.shape[axis] for axis in along]
     at = [_zoomed(n, factor, grid_mode) for n, factor in zip(sizes, factors, strict=True)]
     node = warped(image.node, along, AlongAxes(at), asked, dtype)

@@ -98,7 +98,7 @@ def embedded(structure: Any, along: Sequence[int], ndim: int) -> Array:
 
 def _label_node(image: Lifted, structure: Array, apart: int | None, output: Any) -> tuple[Lookup, Array]:
     found = find_components(image.node, structure)
-    numbers, counts = ranks(found.firsts, found.roots, image.node.shape, apart)
+    numbers, counts = ranks(found.firsts, found.roots, found.shape, apart)
     return found.look_up(numbers.astype(_label_dtype(output, counts)), f"labels {apart}"), counts
 
 

@@ -77,7 +77,7 @@ def _request(input: Any, labels: Any, index: Any) -> _Request:  # noqa: A002
     like = next((item for item in lifted if item.dims is not None), lifted[0])
     nodes = iter(item.node for item in lifted)
     values = None if scalar is not None else next(nodes)
-    grid = Axes(like.node.shape, like.time_axis, like.space_axes)
+    grid = Axes(like.node.shape, like.time_axis, like.space_axes, many=True)
     return _Request(values, None if labels is None else next(nodes), scalar, grid, like, index)
 
 
@@ -219,7 +219,7 @@ def _typed(column: Array, request: _Request) -> Array:
 
 
 def _at(indices: Array, request: _Request) -> Array:
-    return positions(indices, request.axes.volume, len(request.axes.space))
+    return positions(indices, request.axes.whole, len(request.axes.space))
 
 
 def minimum_position(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
@@ -251,7 +251,7 @@ def _mass(table: Moments, request: _Request) -> Array:
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             center = table.weighted / table.total[:, None]
-    return center[:, 3 - ndim :]
+    return center[:, center.shape[1] - ndim :]
 
 
 def center_of_mass(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
@@ -288,7 +288,7 @@ def find_objects(input: Any, max_label: int = 0) -> Any:  # noqa: A002
     image = lift(input).one_channel()
     if image.node.dtype.kind not in "iub":
         raise TypeError("find_objects expects an integer array")
-    axes = Axes(image.node.shape, image.time_axis, image.space_axes)
+    axes = Axes(image.node.shape, image.time_axis, image.space_axes, many=True)
     tables = label_statistics(image.node, None, axes, name="finding objects")
     found = [_boxes(table, max_label, len(axes.space)) for table in tables]
     return found if axes.time is not None else found[0]
@@ -299,6 +299,6 @@ def _boxes(table: Moments, max_label: int, ndim: int) -> list[tuple[slice, ...] 
     out: list[tuple[slice, ...] | None] = [None] * most
     for name, start, stop in zip(table.label, table.start, table.stop, strict=True):
         if 0 < name <= most:
-            pairs = zip(start[3 - ndim :], stop[3 - ndim :], strict=True)
+            pairs = zip(start[len(start) - ndim :], stop[len(stop) - ndim :], strict=True)
             out[int(name) - 1] = tuple(slice(int(a), int(b)) for a, b in pairs)
     return out

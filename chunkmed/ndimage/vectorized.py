@@ -70,11 +70,12 @@ def vectorized_filter(
         return scipy.ndimage.vectorized_filter(
             input, function, size=size, footprint=footprint, output=output, axes=axes, **settings
         )
-    image, call = lift(input), checked_function(function)
+    image = lift(input)
     along = image.axes(axes)
     widths = widths_of(image, along, size)
     windows = {"size": None if widths is None else tuple(widths), "footprint": footprint}
-    found = _dtype(image, call, along, settings | windows)
+    found = _dtype(image, function, along, settings | windows)
+    call = checked_function(function)
     if 0 in image.node.shape:
         return image.lower(image.node)
     dtype = output_dtype(output, found)

@@ -117,6 +117,26 @@ def test_points_far_apart_are_taken_tile_by_tile(monkeypatch):
         )
 
 
+def test_points_that_are_known_need_few_blocks():
+    made = []
+
+    def block(block_info=None):
+        made.append(block_info)
+        return np.zeros((10, 10))
+
+    image = da.map_blocks(block, chunks=((10,) * 9,) * 2, dtype=float, meta=np.empty((0, 0)))
+    ndi.map_coordinates(image, [[5.5, 6.0], [44.0, 52.5]], order=1).compute()
+    assert len(made) == 2
+
+
+def test_other_byte_order():
+    image = long_image((9, 8))
+    found = ndi.shift(da.from_array(image, chunks=4), 1.5, output=np.dtype(">i2"), order=1).compute()
+    wanted = scipy.ndimage.shift(image, 1.5, output=np.dtype(">i2"), order=1)
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_lazy_points_give_their_blocks():
     image, at = long_image((20, 30)), np.random.default_rng(4).uniform(0, 19, (2, 8, 9))
     found = ndi.map_coordinates(sourced(image, (5, 5)), da.from_array(at, chunks=(1, 3, 4)), order=1)

@@ -49,6 +49,26 @@ def same(found, wanted):
     assert np.asarray(found).dtype == np.asarray(wanted).dtype
 
 
+# ------------------------------------------------------------------------------------ statistics
+
+
+def test_places_in_five_axes():
+    rng = np.random.default_rng(5)
+    image, labels = (
+        rng.permutation(2 * 3 * 2 * 4 * 3).reshape(2, 3, 2, 4, 3),
+        rng.integers(0, 4, (2, 3, 2, 4, 3)),
+    )
+    chunked = [da.from_array(each, chunks=(1, 2, 1, 3, 2)) for each in (image, labels)]
+    index = [3, 1]
+    for name in ("maximum_position", "minimum_position", "center_of_mass", "variance"):
+        wanted = getattr(scipy.ndimage, name)(image, labels, index)
+        np.testing.assert_allclose(getattr(ndi, name)(*chunked, index), wanted, rtol=1e-12)
+    assert ndi.find_objects(chunked[1]) == scipy.ndimage.find_objects(labels)
+    nothing = da.zeros((0, 2, 3, 4, 5), dtype="int32", chunks=2)
+    assert ndi.find_objects(nothing) == [] and ndi.sum(nothing, nothing, [1]).tolist() == [0]
+    assert len(ndi.center_of_mass(nothing, nothing, [1])[0]) == 5
+
+
 # -------------------------------------------------------------------------------------- median
 
 

@@ -81,6 +81,7 @@ def _along():
         far, wide = {"shift": (2.3, -9.6, 17.2)}, {"shift": (0.5, 2.3, -9.6, 17.2)}
         out.append(row("shift", mode, *EXACT, wide, order=1, mode=mode, cval=3.25, **far))
         out.append(row("shift", f"{mode} 5", *FLOAT, wide, order=5, mode=mode, cval=3.25, **far))
+    for mode in ("nearest", "grid-wrap", "reflect"):
         out.append(row("zoom", mode, *FLOAT, zoom=1.4, mode=mode, order=4))
     return out
 

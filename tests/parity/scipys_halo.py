@@ -98,6 +98,11 @@ def _reach(name: str, given: inspect.BoundArguments, ndim: int) -> tuple[int, ..
         axes = [int(arguments["axis"])]
     else:
         axes = list(np.atleast_1d(range(ndim) if arguments.get("axes") is None else arguments["axes"]))
+    if name == "gaussian_gradient_magnitude":
+        axes = list(range(ndim))  # smooths along all axes, whatever it derives along
+    window = any(arguments.get(key) is not None for key in ("footprint", "structure", "weights"))
+    if window and axes != sorted(axes):
+        return None  # scipy takes a window's axes in the image's order, and origins in that of the axes
     lengths = rule(name, arguments, len(axes))
     if lengths is None:
         return None

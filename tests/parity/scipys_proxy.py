@@ -117,6 +117,8 @@ def _called(name: str, ours: Callable[..., Any], given: inspect.BoundArguments, 
     filled = {key: arguments[key] for key in FILLED if isinstance(arguments.get(key), np.ndarray)}
     for key, array in filled.items():
         arguments[key] = array.dtype if key == "output" else None
+        if name in ("affine_transform", "geometric_transform") and arguments.get("output_shape") is None:
+            arguments["output_shape"] = array.shape
     with watched() as readings:
         result = _computed(ours(*given.args, **given.kwargs))
     calls.counted += 1
@@ -144,6 +146,8 @@ def _delivered(name: str, result: Any, filled: dict[str, np.ndarray], arguments:
     wanted = [key for key in ("distances", "indices") if arguments.get(f"return_{key}", key == "distances")]
     parts = dict(zip(wanted, result if both else (result,), strict=True))
     for key, array in filled.items():
+        if key not in parts:
+            raise RuntimeError(f"{key} are not asked for")
         _fill(array, parts.pop(key))
     left = tuple(parts.values())
     return left[0] if len(left) == 1 else left or None
