@@ -86,7 +86,7 @@ def output_dtype(output: Any, default: Any) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(output)
     except TypeError as error:
-        raise InputError(f"output = {output!r} is not a dtype", kind="bad-dtype") from error
+        raise refusal(TypeError, f"output = {output!r} is not a dtype", kind="bad-dtype") from error
     return dtype
 
 

@@ -36,7 +36,7 @@ def tried(function: Callable[..., Any], dtype: Any, ndim: int, *args: Any, side:
     *args, **more
         As given by the user; ``output`` may be a dtype in any form.
     """
-    if isinstance(more.get("output"), np.ndarray):
+    if isinstance(more.get("output"), np.ndarray | str):
         output_dtype(more["output"], dtype)
     try:
         return function(np.zeros((side,) * ndim, dtype), *args, **more).dtype
