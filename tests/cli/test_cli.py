@@ -213,7 +213,7 @@ def test_plan_says_what_a_run_will_cost(study, tmp_path):
     shutil.copytree(tmp_path / "out" / "image.zarr", store)
     told = chunkmed("plan", "threshold-objects", store, "--memory", "1 GB", "--workers", 2)
     assert told.returncode == 0, told.stderr
-    assert "labelling" in told.stdout and "in all" in told.stdout
+    assert "sizing objects" in told.stdout and "in all" in told.stdout
     data = json.loads(chunkmed("plan", "threshold-objects", store, "--json").stdout)
     assert {"tasks", "block", "halo", "read_bytes", "peak_bytes"} <= set(data["passes"][0])
     assert data["peak_bytes"] == max(each["peak_bytes"] for each in data["passes"])

@@ -38,7 +38,7 @@ def long_image(shape=(150, 9), seed=2):
     return np.random.default_rng(seed).integers(-500, 500, shape).astype(np.int16)
 
 
-@settings(max_examples=15, **RUN)
+@settings(max_examples=8, **RUN)
 @given(data=st.data(), array=cst.images(ndim=3, dtypes=("int16", "float64"), max_side=8))
 def test_any_blocks_are_one_block(data, array):
     draw = data.draw

@@ -34,7 +34,9 @@ def _fill() -> list[Row]:
         row("binary_propagation", "one axis", structure=[1, 1, 1], axes=(2,)),
         row("binary_erosion", "until it rests", iterations=-1, border_value=1),
         row("binary_closing", "until it rests", iterations=0, structure=[[0, 1, 1]], axes=(1, 2)),
-        row("binary_opening", "one way", iterations=-1, structure=lopsided(1, 1, 3)),
+        row(
+            "binary_opening", "one way", wide=lopsided(1, 1, 1, 3), iterations=-1, structure=lopsided(1, 1, 3)
+        ),
     ]
 
 

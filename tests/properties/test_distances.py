@@ -244,8 +244,9 @@ def test_the_plan_keeps_two_bytes_a_voxel_on_disk():
     mask = da.zeros((512, 512, 512), chunks=128, dtype=bool)
     image = xr.DataArray(mask, dims=("z", "y", "x"))
     found = ndi.distance_transform_edt(image)
-    roomy = make_program([lift(found).node], budget=Budget.of("16 GB", workers=1))
-    small = make_program([lift(found).node], unit=(64, 256, 256), budget=Budget.of("600 MB", workers=1))
+    roomy = make_program([lift(found).node], budget=Budget(16 * 10**9, 1, 1, 250 << 20))
+    little = Budget(600 * 10**6, 1, 1, 250 << 20)
+    small = make_program([lift(found).node], unit=(64, 256, 256), budget=little)
     assert small.peak_bytes <= 600e6 and roomy.peak_bytes > small.peak_bytes
     assert small.early and small.early[0].written_bytes == 2 * 512**3
     assert cm.explain(found).passes
