@@ -48,6 +48,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+def _together(nodeid: str) -> str:
+    """Return the name of those tests that one worker runs: it compiles their kernels, the other does not."""
+    path, _, name = nodeid.partition("::")
+    if "test_store_faults" in path:
+        # Each takes long, in a process of its own.
+        return nodeid
+    if "test_parity.py" in path and "[" in name:
+        return f"parity of {name.partition('[')[2].partition('-')[0].rstrip(']')}"
+    return path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep apart what shares nothing, together what shares kernels and fixtures."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _together(nodeid)
+
+    return Together(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what share of scipy's own tests passed: a test records it."""
     for reports in terminalreporter.stats.values():
