@@ -25,7 +25,8 @@ def filter_lines(values: Array, gain: float, poles: Array, ends: int) -> None:
     poles : ndarray of float64
         One pass forward and one backward for each.
     ends : int
-        How lines go on: 0 mirrored at the last voxel, 1 mirrored behind it, 2 from the other side.
+        How lines go on: 0 mirrored at the last voxel, 3 mirrored behind it (1: as scipy before 1.18 did),
+        2 from the other side.
     """
     if values.shape[2] == 1:
         _filter_rows(values.reshape(values.shape[0], values.shape[1]), gain, poles, ends)
@@ -83,7 +84,7 @@ def _filter(tile, gain, poles, ends):  # type: ignore[no-untyped-def] # pragma: 
 def _first(tile, z, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     """Set the first value of the pass forward: a sum over the line as it goes on before its start."""
     n, power = tile.shape[0], z
-    first = tile[0].copy() if ends == 1 else tile[0]
+    first = tile[0].copy() if ends == 1 or ends == 3 else tile[0]
     whole = z ** (n - 1 if ends == 0 else n)
     if ends == 2:
         for i in range(1, n):
@@ -96,7 +97,8 @@ def _first(tile, z, ends):  # type: ignore[no-untyped-def] # pragma: no cover
         # Further away nothing changes any more.
         if abs(power) < 1e-40:
             break
-        _add_both(tile[0], tile[i], tile[n - 1 - i], power, whole)
+        other = first if ends == 3 and i == n - 1 else tile[n - 1 - i]
+        _add_both(tile[0], tile[i], other, power, whole)
         power *= z
     if ends == 0:
         _scale(tile[0], 1 / (1 - whole * whole))
@@ -111,7 +113,7 @@ def _last(tile, z, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     if ends == 0:
         _add(tile[n - 1], tile[n - 2], z)
         _scale(tile[n - 1], z / (z * z - 1))
-    elif ends == 1:
+    elif ends == 1 or ends == 3:
         _scale(tile[n - 1], z / (z - 1))
     else:
         for i in range(n - 1):

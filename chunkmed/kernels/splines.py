@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 import scipy.ndimage
 
 from chunkmed.kernels import Array
@@ -34,7 +35,10 @@ POLES = {
     4: (_pole(228 / _FOURTH), _pole(_FOURTH)),
     5: (_pole(64 / _FIFTH), _pole(_FIFTH)),
 }
-_MIRROR, _REFLECT, _WRAP = range(3)
+#: scipy before 1.18 adds the first value of a reflected line once more after it has changed (it matters in
+#: lines of a few voxels): with these versions we do, too.
+_SLIPS = tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 18)
+_MIRROR, _REFLECT, _WRAP = 0, 1 if _SLIPS else 3, 2
 _CODES = {"reflect": _REFLECT, "grid-mirror": _REFLECT, "nearest": _REFLECT, "grid-wrap": _WRAP}
 #: What is left of a voxel beyond the cut.
 _NEGLIGIBLE = 1e-17

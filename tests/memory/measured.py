@@ -153,7 +153,7 @@ def answer(name: str, shape: str, memory: str, workers: str) -> str:
 
 
 def serve() -> None:
-    """Answer each line, as a session does that has worked before."""
+    """Answer each line, as a process does that has worked before."""
     run("chain", (1, 32, 64, 64), "1 GB", 1)
     for line in sys.stdin:
         try:

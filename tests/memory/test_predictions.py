@@ -38,7 +38,7 @@ MEMORY = {"reductions over t": "760 MB"}
 
 @pytest.fixture(scope="module")
 def server():
-    """One session that everything is measured in, one after the other."""
+    """One process that everything is measured in, one after the other."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     with subprocess.Popen([sys.executable, str(SCRIPT)], **pipes) as process:
         yield process
