@@ -36,6 +36,8 @@ _ALIKE = (
     "test_parity.py::test_plain_dask_array",
     # Each dtype is compiled by itself; int16 and float32 stand for the others.
     *("-uint16]", "-float64]", "-uint8]"),
+    *("ejection_fraction[3003]", "ejection_fraction[4004]", "ejection_fraction[5005]"),
+    "test_trace.py::test_nested_dtypes_below",
     "test_cli.py::test_demo",
     "test_cli.py::test_a_signal_leaves",
     "test_scipys.py::test_scipys_own_tests",
