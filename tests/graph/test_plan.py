@@ -21,6 +21,15 @@ from chunkmed.units import parse_bytes
 from chunkmed.writing import planned_passes
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _a_young_process():
+    """What a plan promises must not depend on what other tests left in memory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chunkmed.graph.budget.resident_bytes", lambda: 200 << 20)
+        patch.setattr("chunkmed.graph.budget._smallest", [])
+        yield
+
+
 class Imagined:
     """An image of any size that is never read."""
 

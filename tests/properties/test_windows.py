@@ -55,9 +55,15 @@ def scipys(name, array, **arguments):
 
 def check(name, array, arguments, draw):
     lazy = da.from_array(array, chunks=draw(cst.chunkings(array.shape)))
+    try:
+        wanted = scipys(name, array, **arguments)
+    except ValueError as error:
+        # The even side of a structure that dilates moves its origin, paired with axes as they are named.
+        with pytest.raises(ValueError, match=str(error)):
+            getattr(ndi, name)(lazy, **arguments)
+        return
     node = lift(getattr(ndi, name)(lazy, **arguments)).node
     found = view(node, draw(cst.chunkings(array.shape))).compute(scheduler="synchronous")
-    wanted = scipys(name, array, **arguments)
     np.testing.assert_array_equal(found, wanted)
     assert found.dtype == wanted.dtype == node.dtype
 
