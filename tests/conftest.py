@@ -38,8 +38,11 @@ _ALIKE = (
     *("-uint16]", "-float64]", "-uint8]"),
     *("ejection_fraction[3003]", "ejection_fraction[4004]", "ejection_fraction[5005]"),
     "test_trace.py::test_nested_dtypes_below",
-    "test_cli.py::test_demo",
-    "test_cli.py::test_a_signal_leaves",
+    "test_trace.py::test_processes",
+    "tests/test_doctests.py",
+    *("tests/ndimage/", "tests/intensity/", "test_packed.py", "test_shapes.py"),
+    # The main job runs on all of them, before the tests.
+    "tests/cli/test_cli.py",
     "test_scipys.py::test_scipys_own_tests",
 )
 
