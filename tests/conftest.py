@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The first example of a test may have to compile a kernel.
+settings.register_profile("chunkmed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("chunkmed")
 
 # Keyed identifiers of tests must not touch the user's key; set before chunkmed reads it.
 os.environ.setdefault("CHUNKMED_KEY_FILE", str(Path(__file__).parent / ".pytest-identifier.key"))
