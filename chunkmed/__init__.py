@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from chunkmed.graph.budget import config
     from chunkmed.graph.checkpoint import checkpoint
     from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
-    from chunkmed.measures import measure
+    from chunkmed.measures import measure, measure_objects
     from chunkmed.pet import suv
+    from chunkmed.resample import reorient, resample_like
     from chunkmed.tracking import follow
 
 __version__ = "0.1.0"
@@ -44,10 +45,13 @@ _PUBLIC = {
     "intensity": "chunkmed.intensity",
     "masks": "chunkmed.masks",
     "measure": "chunkmed.measures:measure",
+    "measure_objects": "chunkmed.measures:measure_objects",
     "ndimage": "chunkmed.ndimage",
     "open": "chunkmed.images:open",
     "open_labels": "chunkmed.images:open_labels",
+    "reorient": "chunkmed.resample:reorient",
     "resample": "chunkmed.resample",
+    "resample_like": "chunkmed.resample:resample_like",
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
     "suv": "chunkmed.pet:suv",
@@ -67,10 +71,13 @@ __all__ = [
     "intensity",
     "masks",
     "measure",
+    "measure_objects",
     "ndimage",
     "open",
     "open_labels",
+    "reorient",
     "resample",
+    "resample_like",
     "save",
     "scan",
     "suv",
