@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks import functions, tables
 from benchmarks.cases import CASES
 from benchmarks.operations import OPERATIONS
-from benchmarks.peers import NAMES
+from benchmarks.peers import MORE, NAMES
 from benchmarks.processes import limited_environment
 from benchmarks.runs import Plan, append, rows_of, run_pairs
 
@@ -69,7 +69,11 @@ def parser() -> argparse.ArgumentParser:
         if name != "report":
             _add_choices(command)
         if name == "run":
-            command.add_argument("--peers", default=",".join(NAMES), help="names, or modules with a dot")
+            command.add_argument(
+                "--peers",
+                default=",".join(NAMES),
+                help=f"names (also {', '.join(MORE)}), or modules with a dot",
+            )
     functions.add_arguments(commands.add_parser("functions", help=functions.__doc__.splitlines()[0]))
     _add_ingest(commands.add_parser("ingest", help="read DICOM series: chunkmed beside its peers"))
     return whole

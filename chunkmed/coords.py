@@ -24,12 +24,14 @@ __all__ = [
     "CHANNEL",
     "SPACE",
     "attach",
+    "broadcast",
     "canonical",
     "check_grid",
     "coordinates",
     "grid_of",
     "has_grid",
     "is_channel",
+    "known_grid",
     "spacing_of",
     "time_dim_of",
 ]
@@ -148,6 +150,21 @@ def grid_of(image: xr.DataArray) -> Grid:
     )
 
 
+def known_grid(image: xr.DataArray, fix: str = "give sizes in voxels") -> Grid:
+    """Read the grid of an image that has positions in mm.
+
+    Raises
+    ------
+    InputError
+        ``no-grid``, ``no-spacing``.
+    """
+    grid = grid_of(image)
+    if not grid.known:
+        why = "its headers hold no geometry"
+        raise InputError("this image has no spacing in mm", kind="no-spacing", why=why, fix=fix)
+    return grid
+
+
 def check_grid(image: xr.DataArray, other: xr.DataArray, name: str = "the other image") -> None:
     """Refuse two images that do not lie on the same grid, where both have one.
 
@@ -171,6 +188,34 @@ def check_grid(image: xr.DataArray, other: xr.DataArray, name: str = "the other 
         )
 
 
+def broadcast(
+    image: xr.DataArray, other: xr.DataArray, name: str = "the other image", both: str = "the images"
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return two images with the same dims; their grids and sizes must agree.
+
+    Parameters
+    ----------
+    image, other : DataArray
+        Any subset of dims each.
+    name, both : str
+        What ``other`` and the two of them are called in errors.
+
+    Raises
+    ------
+    InputError
+        ``other-grid`` or ``shape-mismatch``.
+    """
+    check_grid(image, other, name)
+    common = [dim for dim in image.dims if dim in other.dims]
+    if any(image.sizes[dim] != other.sizes[dim] for dim in common):
+        why = f"{tuple(image.shape)} against {tuple(other.shape)}"
+        raise InputError(f"{both} differ in shape", kind="shape-mismatch", why=why)
+    # Positions agree by now, or there are none: xarray must not join them on its own.
+    named = other.assign_coords({dim: image[dim] for dim in common if dim in image.coords})
+    first, second = xr.broadcast(image, named)
+    return first, second
+
+
 def spacing_of(image: xr.DataArray, *, uniform: bool = False) -> dict[str, float]:
     """Return the mean step in mm of each of z, y, x that the image has.
 
@@ -179,14 +224,7 @@ def spacing_of(image: xr.DataArray, *, uniform: bool = False) -> dict[str, float
     InputError
         If the image has no millimetres, or ``uniform`` is asked for and z steps differ.
     """
-    grid = grid_of(image)
-    if not grid.known:
-        raise InputError(
-            "this image has no spacing in mm",
-            kind="no-spacing",
-            why="its DICOM headers hold no geometry",
-            fix="give sizes in voxels",
-        )
+    grid = known_grid(image)
     if uniform and not grid.uniform:
         raise InputError(
             "a length in mm needs uniform z steps",

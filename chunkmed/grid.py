@@ -20,6 +20,8 @@ IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 #: Real series step 3.27/3.29: steps within 2 % of their median count as uniform.
 UNIFORM_TOLERANCE = 0.02
 _COORDINATE_DIGITS = 6
+#: Cosines between axes up to this are what rounding of headers makes of right angles.
+_RIGHT_ANGLE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ class Grid:
             return True
         median = float(np.median(steps))
         return bool(np.all(np.abs(steps - median) <= UNIFORM_TOLERANCE * abs(median)))
+
+    @property
+    def right_angled(self) -> bool:
+        """Whether the axes are at right angles, but for what rounding of headers makes of them."""
+        axes = np.asarray(self.direction)
+        return bool(np.all(np.abs(axes.T @ axes - np.eye(3)) <= _RIGHT_ANGLE))
 
     @property
     def affine(self) -> npt.NDArray[np.float64]:

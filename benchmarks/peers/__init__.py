@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.cases import CASES, Case
 from benchmarks.operations import OPERATIONS, Operation
 
-__all__ = ["NAMES", "Facts", "Job", "Peer", "load", "per_time"]
+__all__ = ["MORE", "NAMES", "Facts", "Job", "Peer", "load", "per_time"]
 
 NAMES = ("chunkmed", "dask_image", "scipy", "floor")
 #: Peers of an extra, ``pip install -e ".[benchmarks]"``.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from chunkmed.coords import canonical, check_grid
+from chunkmed.coords import broadcast, canonical
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Node
@@ -42,13 +42,8 @@ def pair_of(labels: xr.DataArray, reference: xr.DataArray) -> Pair:
             raise InputError(
                 f"labels of dtype {image.dtype}", kind="not-labels", fix="give integers or a mask"
             )
-    check_grid(labels, reference, "the reference")
-    common = [dim for dim in labels.dims if dim in reference.dims]
-    if any(labels.sizes[dim] != reference.sizes[dim] for dim in common):
-        raise InputError("the label images differ in shape", kind="shape-mismatch")
-    # Positions agree by now, or there are none: xarray must not join them on its own.
-    named = reference.assign_coords({dim: labels[dim] for dim in common if dim in labels.coords})
-    first, second = (canonical(image) for image in xr.broadcast(labels, named))
+    both = broadcast(labels, reference, "the reference", "the label images")
+    first, second = (canonical(image) for image in both)
     one, other = lift(first).one_channel(), lift(second).one_channel()
     return Pair(one.node, other.node, about_of(first, one), first)
 

@@ -55,6 +55,10 @@ class AxisStatistics(Node):
         """Return the box of one piece."""
         return (self._part(box, 0, min(_PIECE, self.inputs[0].shape[self.axis])),)
 
+    def natural(self, *blocks: Sequence[int]) -> tuple[int, ...]:
+        """Return the blocks of the parent without the axis."""
+        return (self.shape[0], *blocks[0][: self.axis], *blocks[0][self.axis + 1 :])
+
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Add up the pieces."""
         # Here, for numba takes a second to import.
@@ -94,6 +98,10 @@ class Reduced(Node):
     def request(self, box: Box) -> tuple[Box | None, ...]:
         """Return the box of all statistics."""
         return (((0, self.inputs[0].shape[0]), *box),)
+
+    def natural(self, *blocks: Sequence[int]) -> tuple[int, ...]:
+        """Return the blocks of the statistics."""
+        return tuple(blocks[0][1:])
 
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Finish one statistic."""

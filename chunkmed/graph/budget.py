@@ -21,6 +21,7 @@ __all__ = [
     "GROWTH_BYTES",
     "Budget",
     "base_bytes",
+    "base_of",
     "config",
     "current_budget",
     "resident_bytes",
@@ -166,6 +167,11 @@ def base_bytes() -> int:
 
 
 _smallest: list[int] = []
+
+
+def base_of(budget: Budget) -> int:
+    """Return what a process of a budget holds beside its tasks, with what it still grows by."""
+    return base_bytes() if budget.base is None else budget.base + GROWTH_BYTES
 
 
 @cache

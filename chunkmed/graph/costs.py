@@ -74,8 +74,8 @@ def _made(node: Node, box: Box) -> int:
 
 def _node_ns(node: Node) -> float:
     """Return the time per voxel of a node itself."""
-    if (known := getattr(node, "cost_ns", None)) is not None:
-        return float(known)
+    if node.cost_ns is not None:
+        return node.cost_ns
     if isinstance(node, Source | Opaque):
         own = getattr(node.reader, "reading_ns", None) if isinstance(node, Source) else None
         return own or READ_NS_PER_BYTE * node.dtype.itemsize

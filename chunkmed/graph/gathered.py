@@ -10,7 +10,7 @@ import numpy as np
 
 from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box
-from chunkmed.graph.budget import base_bytes, current_budget
+from chunkmed.graph.budget import base_of, current_budget
 from chunkmed.graph.groups import Groups
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
@@ -123,8 +123,7 @@ def gather(
 
 def _room() -> int:
     budget = current_budget()
-    base = base_bytes() if budget.base is None else budget.base
-    return max(8 << 20, int((budget.memory - base) * _SHARE))
+    return max(8 << 20, int((budget.memory - base_of(budget)) * _SHARE))
 
 
 def _check(counts: Array, each: int, room: int, called: Sequence[Any], groups: Groups) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from chunkmed.graph.box import Box, box_size, grow
+from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.costs import TASK_FLOOR_BYTES, TASK_SLACK
 from chunkmed.graph.elementwise import Needs, chain_of, inlined
 from chunkmed.graph.evaluate import needs, walk
-from chunkmed.graph.nodes import Node, Source, Stencil
+from chunkmed.graph.nodes import Node
 
 __all__ = ["task_bytes"]
 
@@ -49,18 +48,5 @@ def _size(node: Node, need: Needs) -> int:
 def _workspace(node: Node, box: Box) -> int:
     """Return what a node needs beside its output and the inputs that it is given."""
     asked = zip(node.inputs, node.request(box), node.piece(box), strict=True)
-    return _own_workspace(node, box) + max(
-        (_held([i], piece) for i, part, piece in asked if part is None), default=0
-    )
-
-
-def _own_workspace(node: Node, box: Box) -> int:
-    if isinstance(node, Stencil):
-        grown = box_size(grow(box, node.depth, node.shape))
-        widest = max(node.dtype.itemsize, *(item.dtype.itemsize for item in node.inputs))
-        return int(grown * widest * node.workspace)
-    if isinstance(node, Source):
-        # Readers decode piece by piece; one that makes its values has no pieces.
-        return min(math.prod(node.reader.chunks), box_size(box)) * node.dtype.itemsize
-    own = getattr(node, "own_bytes", None)
-    return 0 if own is None else int(own(box))
+    fetched = (_held([i], piece) for i, part, piece in asked if part is None)
+    return node.own_bytes(box) + max(fetched, default=0)

@@ -7,6 +7,7 @@ token hold the same values.
 
 from __future__ import annotations
 
+import math
 import pickle
 import sys
 import threading
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from dask.tokenize import tokenize
 
-from chunkmed.graph.box import Box, grow, take, whole, within
+from chunkmed.graph.box import Box, box_size, grow, take, whole, within
 from chunkmed.provenance import content_hash, versions
 
 __all__ = [
@@ -106,6 +107,8 @@ class Node(ABC):
     """False below an opaque array whose dtype dask does not tell; ``dtype`` is then a guess."""
     lasting: bool = True
     """Whether the token names the same values in another call; dask's names do not."""
+    cost_ns: float | None = None
+    """Time per voxel of what the node does itself, of one core; None where its kind tells it."""
 
     @abstractmethod
     def request(self, box: Box) -> tuple[Box | None, ...]:
@@ -123,6 +126,17 @@ class Node(ABC):
     def piece(self, box: Box) -> tuple[Box, ...]:
         """Return the box of each input that is held at once."""
         return self.reach(box)
+
+    def own_bytes(self, box: Box) -> int:
+        """Return the memory that making a box takes beside the result and what it is made of."""
+        return 0
+
+    def natural(self, *blocks: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of the blocks that suit the node, from those of its inputs."""
+        # Broadcast operands say nothing about blocks.
+        pairs = zip(self.inputs, blocks, strict=True)
+        same = [tuple(block) for item, block in pairs if item.shape == self.shape]
+        return min(same, key=math.prod, default=self.shape)
 
     @property
     @abstractmethod
@@ -181,6 +195,14 @@ class Source(Node):
         """Read the box."""
         return self.reader.read(box)
 
+    def own_bytes(self, box: Box) -> int:
+        """Return the memory of a chunk: readers decode piece by piece."""
+        return min(math.prod(self.reader.chunks), box_size(box)) * self.dtype.itemsize
+
+    def natural(self, *blocks: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of the chunks."""
+        return tuple(self.reader.chunks)
+
     @property
     def label(self) -> str:
         """Name of what is read."""
@@ -212,6 +234,10 @@ class Opaque(Node):
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Never called: ``evaluate`` assembles the blocks."""
         raise AssertionError("opaque blocks are assembled by evaluate")
+
+    def natural(self, *blocks: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of the largest block."""
+        return tuple(max(sizes) for sizes in self.chunks)
 
     @property
     def label(self) -> str:
@@ -308,6 +334,11 @@ class Stencil(Node):
         near = grow(box, self.depth, self.shape)
         return tuple(near for _ in self.inputs)
 
+    def own_bytes(self, box: Box) -> int:
+        """Return the memory that the kernel takes."""
+        widest = max(self.dtype.itemsize, *(item.dtype.itemsize for item in self.inputs))
+        return int(box_size(grow(box, self.depth, self.shape)) * widest * self.workspace)
+
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Run the kernel on the grown box and drop the halo."""
         grown = self.grown(box)
@@ -358,6 +389,10 @@ class Crop(Node):
         dropped = [axis for axis in range(array.ndim) if axis not in kept]
         sizes = tuple(1 if axis is None else array.shape[axis] for axis in self.axes)
         return array.transpose([*dropped, *kept]).reshape(sizes)
+
+    def natural(self, *blocks: Sequence[int]) -> tuple[int, ...]:
+        """Return the blocks of the parent, seen the same way."""
+        return tuple(1 if axis is None else blocks[0][axis] for axis in self.axes)
 
     @property
     def label(self) -> str:

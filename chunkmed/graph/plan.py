@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, box_size, chunk_boxes, regular_chunks
-from chunkmed.graph.budget import GROWTH_BYTES, Budget, base_bytes, current_budget
+from chunkmed.graph.budget import Budget, base_of, current_budget
 from chunkmed.graph.costs import MAX_BLOCK_BYTES, SINK_NS, SMALLEST_BLOCK_VOXELS, TASK_NS, task_ns
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.memory import task_bytes
@@ -87,7 +87,7 @@ def make_plan(
     """
     budget = budget or current_budget()
     shape = nodes[0].shape
-    base = base_bytes() if budget.base is None else budget.base + GROWTH_BYTES
+    base = base_of(budget)
     cost, block, workers = _choose(nodes, unit, wishes, (sink_bytes, sink_fixed_bytes), base, budget)
     budget = replace(budget, workers=workers)
     tasks = _tasks(shape, block)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chunkmed.graph.box import Box
-from chunkmed.graph.budget import base_bytes, current_budget
+from chunkmed.graph.budget import base_of, current_budget
 from chunkmed.graph.groups import Groups
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
@@ -101,9 +101,8 @@ def select(nodes: Sequence[Node], groups: Groups, wanted: Wanted, *, name: str =
 def _room(total: int) -> int:
     """Return the bytes that a pass may take beside its blocks, the same for all passes."""
     budget = current_budget()
-    base = base_bytes() if budget.base is None else budget.base
     fewest = total * _ENTRY_BYTES << _FEWEST_DIGITS
-    return max(_LEAST_ROOM, fewest, int((budget.memory - base) * _SHARE))
+    return max(_LEAST_ROOM, fewest, int((budget.memory - base_of(budget)) * _SHARE))
 
 
 def _digits(slots: _Slots, groups: Groups, room: int) -> int:

@@ -7,7 +7,6 @@ tasks only when dask asks for them, and the node travels once, as a literal that
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -18,10 +17,9 @@ from dask._task_spec import DataNode, Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, Layer
 
 from chunkmed.errors import InputError
-from chunkmed.graph.along import AxisStatistics, Reduced
 from chunkmed.graph.box import Box, chunk_boxes, regular_chunks
 from chunkmed.graph.evaluate import evaluate, opaque_keys, walk
-from chunkmed.graph.nodes import Array, Crop, Node, Opaque, Reader, Shared, Source
+from chunkmed.graph.nodes import Array, Node, Opaque, Reader, Shared, Source
 from chunkmed.provenance import content_hash
 
 __all__ = ["BlocksLayer", "Chunks", "compute_block", "from_reader", "natural_block", "natural_chunks", "view"]
@@ -113,25 +111,7 @@ def natural_block(node: Node) -> tuple[int, ...]:
     """Return the shape of the chunks that the finest source of a node is stored in."""
     found: dict[str, tuple[int, ...]] = {}
     for below in walk([node]):
-        if isinstance(below, Source):
-            block = below.reader.chunks
-        elif isinstance(below, Opaque):
-            block = tuple(max(sizes) for sizes in below.chunks)
-        elif isinstance(below, AxisStatistics):
-            parent = found[below.inputs[0].token]
-            block = (below.shape[0], *parent[: below.axis], *parent[below.axis + 1 :])
-        elif isinstance(below, Reduced):
-            block = found[below.inputs[0].token][1:]
-        elif isinstance(below, Crop):
-            parent = found[below.inputs[0].token]
-            block = tuple(1 if axis is None else parent[axis] for axis in below.axes)
-        elif hasattr(below, "natural"):
-            # Nodes of another shape than their inputs say it themselves.
-            block = below.natural(*(found[item.token] for item in below.inputs))
-        else:
-            # Broadcast operands say nothing about blocks.
-            same = [found[item.token] for item in below.inputs if item.shape == below.shape]
-            block = min(same, key=math.prod, default=below.shape)
+        block = below.natural(*(found[item.token] for item in below.inputs))
         found[below.token] = tuple(min(n, b) for n, b in zip(below.shape, block, strict=True))
     return found[node.token]
 

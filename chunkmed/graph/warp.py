@@ -83,18 +83,13 @@ class Warp(Node):
         self.shape = (*parent.shape[: self.lead], *mapping.shape)
         self.dtype = np.dtype(dtype)
         self.token = content_hash("warp", parent.token, mapping.token, repr(spline), str(self.dtype), axes)
+        taps, along = spline.order + 1, isinstance(mapping, AlongAxes)
+        self.cost_ns = _TAP_NS * taps * axes if along else _POINT_NS + _TAP_NS * float(taps**axes)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Sizes of the mapped axes of the image."""
         return self.inputs[0].shape[self.lead :]
-
-    @property
-    def cost_ns(self) -> float:
-        """Time per voxel."""
-        taps, axes = self.spline.order + 1, len(self.sizes)
-        along = isinstance(self.mapping, AlongAxes)
-        return _TAP_NS * taps * axes if along else _POINT_NS + _TAP_NS * float(taps**axes)
 
     def runs(self, box: Box) -> list[Runs]:
         """Return the runs of voxels of each mapped axis that a box needs."""

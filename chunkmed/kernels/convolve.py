@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from chunkmed.kernels import Array, short
+from chunkmed.kernels.outside import standing_for
 from chunkmed.kernels.steps import Step
 from chunkmed.kernels.taps import convert, sum_taps
 
-__all__ = ["as_bytes", "correlate", "extended", "supports"]
+__all__ = ["as_bytes", "correlate", "supports"]
 
 #: Dtypes whose rounding from float64 is that of C on every machine.
 _DTYPES = tuple(np.dtype(name) for name in ("i1", "u1", "i2", "u2", "i4", "f4", "f8"))
@@ -102,7 +103,7 @@ def _along(
     """
     n = block.shape[each.axis]
     start, stop, _ = wanted.indices(n)
-    index = extended(np.arange(start - each.lead, stop + each.trail), n, each.mode)
+    index = standing_for(np.arange(start - each.lead, stop + each.trail), n, each.mode)
     lead, tail = max(0, each.lead - start), max(0, stop + each.trail - n)
     outer, inner = int(np.prod(block.shape[: each.axis])), int(np.prod(block.shape[each.axis + 1 :]))
     shape = (*block.shape[: each.axis], stop - start, *block.shape[each.axis + 1 :])
@@ -120,20 +121,6 @@ def _along(
     whole, width = dtype.kind in "iu", min(width, inner)
     _run(source, index, ends, weights, each.kind, float(cval), target, inner, width, whole)
     return out
-
-
-def extended(at: Array, n: int, mode: str) -> Array:
-    """Return which element each index stands for that may lie outside; below 0 for the constant."""
-    if mode in ("constant", "grid-constant"):
-        return np.where((at < 0) | (at >= n), -1, at)
-    if mode == "nearest":
-        return np.clip(at, 0, n - 1)
-    if mode in ("wrap", "grid-wrap"):
-        return at % n
-    period = max(1, 2 * n - 2) if mode == "mirror" else 2 * n
-    folded = at % period
-    beyond = period - folded if mode == "mirror" else period - 1 - folded
-    return np.where(folded < n, folded, beyond)
 
 
 @numba.njit(nogil=True, cache=True)

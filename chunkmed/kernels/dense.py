@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.convolve import extended
+from chunkmed.kernels.outside import standing_for
 from chunkmed.kernels.taps import convert, tap, taps4
 
 __all__ = ["correlate"]
@@ -40,7 +40,7 @@ def correlate(
     out = np.empty(block.shape, output)
     leads = [n // 2 + shift for n, shift in zip(weights.shape, origin, strict=True)]
     indices = [
-        extended(np.arange(-lead, n + size - 1 - lead), n, mode)
+        standing_for(np.arange(-lead, n + size - 1 - lead), n, mode)
         for n, size, lead in zip(block.shape, weights.shape, leads, strict=True)
     ]
     rest = indices[1:]

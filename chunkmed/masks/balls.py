@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -80,9 +80,7 @@ def erosion(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None
     xarray.DataArray
         bool, lazy.
     """
-    along, structure = _ball_of(image, radius, axes)
-    out: xr.DataArray = ndimage.binary_erosion(image, structure, axes=along)
-    return out
+    return _with_ball(ndimage.binary_erosion, image, radius, axes)
 
 
 def dilation(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None = None) -> xr.DataArray:
@@ -98,9 +96,7 @@ def dilation(image: xr.DataArray, radius: float | str, axes: Sequence[str] | Non
     xarray.DataArray
         bool, lazy.
     """
-    along, structure = _ball_of(image, radius, axes)
-    out: xr.DataArray = ndimage.binary_dilation(image, structure, axes=along)
-    return out
+    return _with_ball(ndimage.binary_dilation, image, radius, axes)
 
 
 def opening(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None = None) -> xr.DataArray:
@@ -116,9 +112,7 @@ def opening(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None
     xarray.DataArray
         bool, lazy.
     """
-    along, structure = _ball_of(image, radius, axes)
-    out: xr.DataArray = ndimage.binary_opening(image, structure, axes=along)
-    return out
+    return _with_ball(ndimage.binary_opening, image, radius, axes)
 
 
 def closing(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None = None) -> xr.DataArray:
@@ -145,6 +139,16 @@ def closing(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None
     cost = 2 * KERNEL_NS["iteration"] + 0.5
     out: xr.DataArray = lifted.lower(Stencil(call, [lifted.node], depth, bool, workspace=3.0, cost_ns=cost))
     return out
+
+
+def _with_ball(
+    function: Callable[..., xr.DataArray],
+    image: xr.DataArray,
+    radius: float | str,
+    axes: Sequence[str] | None,
+) -> xr.DataArray:
+    along, structure = _ball_of(image, radius, axes)
+    return function(image, structure, axes=along)
 
 
 def _ball_of(

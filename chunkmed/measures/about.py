@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from chunkmed.errors import InputError
 from chunkmed.graph.nodes import Array
 from chunkmed.graph.reduce import Axes
 from chunkmed.grid import Grid
 
 __all__ = ["About"]
-
-#: Cosines between axes up to this are what rounding of headers makes of right angles.
-_RIGHT_ANGLE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -80,8 +75,7 @@ class About:
                 why="the slices of this image lie at uneven distances",
                 fix="resample first",
             )
-        axes = np.asarray(grid.direction)
-        if np.any(np.abs(axes.T @ axes - np.eye(3)) > _RIGHT_ANGLE):
+        if not grid.right_angled:
             raise InputError(
                 "shapes in mm need axes at right angles",
                 kind="sheared",

@@ -9,7 +9,7 @@ from typing import overload
 
 import xarray as xr
 
-from chunkmed.coords import canonical, check_grid, grid_of, has_grid
+from chunkmed.coords import broadcast, canonical, grid_of, has_grid
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import Lifted, lift
 from chunkmed.graph.reduce import Axes
@@ -145,10 +145,5 @@ def on_one_grid(labels: xr.DataArray, image: xr.DataArray | None) -> tuple[xr.Da
         raise InputError(f"labels of dtype {labels.dtype}", kind="not-labels", fix="give integers or a mask")
     if image is None:
         return canonical(labels), None
-    check_grid(labels, image)
-    common = [dim for dim in labels.dims if dim in image.dims]
-    if any(labels.sizes[dim] != image.sizes[dim] for dim in common):
-        raise InputError("labels and image differ in shape", kind="shape-mismatch")
-    # Positions agree by now, or there are none: xarray must not join them on its own.
-    both = xr.broadcast(labels, image.assign_coords({d: labels[d] for d in common if d in labels.coords}))
-    return canonical(both[0]), canonical(both[1])
+    first, second = broadcast(labels, image, both="labels and image")
+    return canonical(first), canonical(second)

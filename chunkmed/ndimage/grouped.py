@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from chunkmed.coords import check_grid
+from chunkmed.coords import broadcast
 from chunkmed.errors import InputError
 from chunkmed.graph.constant import Constant
 from chunkmed.graph.groups import Groups
@@ -95,24 +95,13 @@ def _image(item: Any) -> Any:
 def _aligned(images: list[Any]) -> list[Any]:
     """Return images of one shape."""
     if all(isinstance(item, xr.DataArray) for item in images):
-        check_grid(images[0], images[-1], "the labels")
-        shapes = [item.sizes for item in images]
-        if any(shapes[0][dim] != shapes[-1][dim] for dim in shapes[0] if dim in shapes[-1]):
-            raise _mismatch(images)
         if len(images) == 2:
-            # Positions agree by now, or there are none: xarray must not join them on its own.
-            common = [dim for dim in images[0].dims if dim in images[1].coords]
-            images[1] = images[1].assign_coords({d: images[0][d] for d in common if d in images[0].coords})
-        images = list(xr.broadcast(*images))
+            images = list(broadcast(images[0], images[1], "the labels", "image and labels"))
         return [item.transpose(*images[0].dims) for item in images]
     if len({tuple(item.shape) for item in images}) > 1:
-        raise _mismatch(images)
+        why = " against ".join(str(tuple(item.shape)) for item in images)
+        raise InputError("image and labels differ in shape", kind="shape-mismatch", why=why)
     return images
-
-
-def _mismatch(images: list[Any]) -> InputError:
-    why = " against ".join(str(tuple(item.shape)) for item in images)
-    return InputError("image and labels differ in shape", kind="shape-mismatch", why=why)
 
 
 def _check_index(index: Array, dtype: np.dtype[Any]) -> None:

@@ -12,7 +12,7 @@ import scipy.ndimage
 
 from chunkmed.errors import InputError, PlanError
 from chunkmed.graph.box import Box
-from chunkmed.graph.budget import base_bytes, current_budget
+from chunkmed.graph.budget import base_of, current_budget
 from chunkmed.graph.groups import Groups
 from chunkmed.graph.lift import is_lazy, lift
 from chunkmed.graph.nodes import Array
@@ -84,12 +84,8 @@ class _Held:
 
     def __init__(self, axes: int) -> None:
         budget = current_budget()
-        base = base_bytes() if budget.base is None else budget.base
-        self.room, self.voxels, self.each = (
-            max(_LEAST_ROOM, int((budget.memory - base) * _SHARE)),
-            0,
-            8 * axes + _ORDERING,
-        )
+        self.room = max(_LEAST_ROOM, int((budget.memory - base_of(budget)) * _SHARE))
+        self.voxels, self.each = 0, 8 * axes + _ORDERING
 
     def add(self, voxels: int) -> None:
         self.voxels += voxels

@@ -65,8 +65,7 @@ def _known_grid(image: Lifted) -> Grid | None:
     grid = grid_of(image.image)
     if not grid.known:
         return None
-    direction = np.asarray(grid.direction)
-    if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
+    if not grid.right_angled:
         raise InputError(
             "distances on a sheared grid",
             kind="sheared",

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from chunkmed.errors import InputError, refusal
+from chunkmed.errors import refusal
 from chunkmed.graph.lift import Lifted
 from chunkmed.graph.nodes import Call, Node, Stencil
 from chunkmed.kernels.windows import MOST_AT_ONCE, Window
-from chunkmed.ndimage.arguments import check_modes, per_axis, wrapped_axes
+from chunkmed.ndimage.arguments import check_modes, check_origins, per_axis, wrapped_axes
+from chunkmed.ndimage.reach import reach_of
 from chunkmed.ndimage.stencils import window_of
 
 __all__ = [
@@ -33,8 +34,6 @@ __all__ = [
 
 def origins_in_order(origins: Sequence[int], along: Sequence[int], ndim: int) -> tuple[int, ...]:
     """Return origins in the order of the image's axes, paired as scipy pairs them with footprints."""
-    if len(set(along)) != len(along):
-        raise InputError("axes must be unique", kind="bad-axis", why=f"axes {tuple(along)}")
     if len(along) == ndim:
         return tuple(origins)
     return tuple(shift for _, shift in sorted(zip(along, origins, strict=True)))
@@ -46,8 +45,7 @@ def box_window(
     """Return a box: every axis has its size, mode and origin by name."""
     sizes, _ = window_of(image, along, size, None)
     modes = check_modes(mode, len(along))
-    origins_in_order(origins, along, 0)
-    _check_origins(origins, sizes)
+    check_origins(origins, sizes)
     rows = sorted(zip(along, sizes, origins, modes, strict=True))
     axes, shape, shifts, borders = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Window(axes, shape, None, shifts, borders, _constant(cval))
@@ -66,7 +64,7 @@ def footprint_window(
         )
     sizes, window = window_of(image, along, None, footprint)
     shifts = origins_in_order(origins, along, len(image.node.shape))
-    _check_origins(shifts, sizes)
+    check_origins(shifts, sizes)
     modes = check_modes(mode, len(along))
     flat = None if window.all() else window
     return Window(tuple(sorted(along)), tuple(sizes), flat, shifts, tuple(modes), _constant(cval))
@@ -108,18 +106,11 @@ def stencil(node: Node, call: Call, window: Window, dtype: Any, cost_ns: float) 
         # One axis after the other: there is an image between two of them.
         workspace += 2.0
     depth = [0] * len(node.shape)
-    for axis, size, origin in zip(window.axes, window.shape, window.origins, strict=True):
-        before = size // 2 + origin
-        depth[axis] = max(before, size - 1 - before)
+    for axis, reach in zip(window.axes, reach_of(window.shape, window.origins), strict=True):
+        depth[axis] = reach
     wrap = wrapped_axes(window.modes, window.axes)
     call = Call(call.function, {**call.settings, "output": np.dtype(dtype)})
     return Stencil(call, [node], depth, dtype, wrap=wrap, workspace=workspace, crops=True, cost_ns=cost_ns)
-
-
-def _check_origins(origins: Sequence[int], sizes: Sequence[int]) -> None:
-    for origin, size in zip(origins, sizes, strict=True):
-        if not 0 <= size // 2 + origin < size:
-            raise InputError("invalid origin", kind="bad-origin", why=f"origin {origin} for size {size}")
 
 
 def _constant(cval: Any) -> float:

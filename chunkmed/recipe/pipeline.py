@@ -7,7 +7,6 @@ from typing import Any
 
 import xarray as xr
 
-import chunkmed.accessors  # noqa: F401 - registers image.cm
 from chunkmed.coords import grid_of
 from chunkmed.errors import ChunkmedError, InputError, SourceError
 from chunkmed.measures import measure

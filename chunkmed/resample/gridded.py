@@ -11,8 +11,8 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from chunkmed import ndimage
-from chunkmed.coords import SPACE, coordinates, grid_of, time_dim_of
+from chunkmed import coords, ndimage
+from chunkmed.coords import SPACE, coordinates, time_dim_of
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import lift
 from chunkmed.graph.mapping import Mapping as Coordinates
@@ -34,15 +34,7 @@ def known_grid(image: xr.DataArray) -> Grid:
     """Return the grid of an image that has positions in mm."""
     if not isinstance(image, xr.DataArray):
         raise InputError("an image with coordinates is needed", kind="no-grid", fix="take it from cm.open")
-    grid = grid_of(image)
-    if not grid.known:
-        raise InputError(
-            "this image has no spacing in mm",
-            kind="no-spacing",
-            why="its DICOM headers hold no geometry",
-            fix="give voxels: ndimage.zoom",
-        )
-    return grid
+    return coords.known_grid(image, fix="give voxels: ndimage.zoom")
 
 
 def checked_order(image: xr.DataArray, order: int, method: str | None) -> int:
