@@ -11,7 +11,7 @@ from chunkmed.coords import attach
 from chunkmed.errors import InputError
 from chunkmed.graph.shrunk import Shrink
 from chunkmed.grid import Grid
-from chunkmed.report.slices import gray_window
+from chunkmed.slices.choice import gray_window
 
 GRID = Grid((0.0, 3.0), (0.0, 1.5, 3.0), (0.0, 1.5, 3.0, 4.5))
 VALUES = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
