@@ -85,7 +85,7 @@ class ChunkmedAccessor:
             return str(error)
         block = " x ".join(map(str, told.plan.block))
         tasks = sum(each.plan.tasks for each in told.passes)
-        opaque = f", {len(told.opaque)} parts left to dask" if told.opaque else ""
+        opaque = f", left to dask: {len(told.opaque)}" if told.opaque else ""
         passes = f"{len(told.passes)} pass{'es' if len(told.passes) > 1 else ''}"
         return f"{passes}, {tasks} tasks of {block}, peak memory {format_bytes(told.peak_bytes)}{opaque}"
 

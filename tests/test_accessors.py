@@ -52,4 +52,4 @@ def test_a_card_of_what_is_there_and_of_what_does_not_fit():
     image = attach(sourced(VALUES, (1, 2, 3, 4)), GRID)
     with cm.config(memory="10 MB", workers=1):
         assert "does not fit 10 MB" in repr(image.cm)
-    assert "left to dask" in repr(image.cumsum("t").cm)
+    assert "left to dask: 1" in repr(image.cumsum("t").cm)

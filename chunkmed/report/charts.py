@@ -33,7 +33,7 @@ def draw_line(axes: Axes, curve: xr.DataArray, **line: Any) -> npt.NDArray[np.fl
     axes.plot(at, curve.values, **plain | line)
     name = "time" if dim == "t" else str(dim)
     axes.set_xlabel(f"{name} ({units})" if timed else f"{name} point", fontsize=14, color=INK)
-    axes.set_ylabel(f"{quantity} ({of})" if of else quantity, fontsize=14, color=INK)
+    axes.set_ylabel(f"{quantity} ({of})" if of not in ("", "1") else quantity, fontsize=14, color=INK)
     axes.margins(x=0.08)
     _quiet(axes)
     axes.grid(axis="y", color="#e4e7eb", linewidth=1)
@@ -79,7 +79,6 @@ def draw_counts(axes: Axes, counts: npt.NDArray[Any], edges: npt.NDArray[Any], *
     """Draw a histogram as steps; return what matplotlib made of it."""
     drawn = axes.stairs(counts, edges, **line)
     axes.set_ylabel("voxels" if counts.dtype.kind in "iu" else "part of the voxels", color=INK)
-    axes.set_ylim(bottom=0)
     _quiet(axes)
     return drawn
 

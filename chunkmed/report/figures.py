@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from chunkmed.coords import time_dim_of
+from chunkmed.drafts import draft_of
+from chunkmed.errors import InputError
 from chunkmed.report.drawing import QUIET, draw_scale
 from chunkmed.report.layout import grid_of_panels
 from chunkmed.slices.cuts import Cut
 from chunkmed.slices.page import extent_of, grid_if_known, positions_of
 from chunkmed.slices.planes import Plane
 
-__all__ = ["SMALL", "finish", "inches", "moment", "new_axes", "new_figure", "place", "size_of", "write_title"]
+__all__ = [
+    "SMALL",
+    "finish",
+    "inches",
+    "moment",
+    "new_axes",
+    "new_figure",
+    "place",
+    "save_figure",
+    "size_of",
+    "write_title",
+]
 
 #: Points.
 SMALL = 9
@@ -46,6 +61,28 @@ def inches(figure: Figure | SubFigure) -> tuple[float, float]:
     """Return width and height of a figure, or of a part of one."""
     # Of a part of a figure as of a whole one.
     return float(figure.bbox.width / figure.dpi), float(figure.bbox.height / figure.dpi)
+
+
+def save_figure(figure: Figure, path: Path | str, dots_per_inch: int = 100) -> Path:
+    """Write a picture, whole or not at all, in the format that its ending says.
+
+    Raises
+    ------
+    InputError
+        ``bad-format`` for an ending that matplotlib does not know.
+    """
+    path = Path(path)
+    known = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in known:
+        raise InputError(
+            f"no pictures are written as {path.name!r}",
+            kind="bad-format",
+            fix=f"choose an ending of: {', '.join(sorted(known))}",
+        )
+    with draft_of(path) as draft:
+        figure.savefig(draft, format=kind, dpi=dots_per_inch)
+    return path
 
 
 def write_title(ax: Axes, text: str) -> None:

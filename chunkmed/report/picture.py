@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from chunkmed.cardiac import summary
 from chunkmed.coords import time_dim_of
-from chunkmed.drafts import draft_of
 from chunkmed.report.charts import draw_beat, draw_list
 from chunkmed.report.drawing import INK, QUIET
-from chunkmed.report.figures import place
+from chunkmed.report.figures import place, save_figure
 from chunkmed.report.scene import Look, Scene
 from chunkmed.slices.choice import center_of, volume_at
 from chunkmed.slices.cuts import Cut
@@ -68,10 +67,7 @@ def summary_picture(
         If the curve is empty or never above zero.
     """
     figure = summary_figure(image, labels, curve=curve, table=table, title=title)
-    path = Path(path)
-    with draft_of(path) as draft:
-        figure.savefig(draft, format="png", dpi=_DOTS_PER_INCH)
-    return path
+    return save_figure(figure, path, _DOTS_PER_INCH)
 
 
 def summary_figure(

@@ -23,7 +23,7 @@ from chunkmed.report.drawing import (
     frame,
 )
 from chunkmed.report.marks import Mark
-from chunkmed.slices.choice import gray_window, matched
+from chunkmed.slices.choice import gray_window
 from chunkmed.slices.cuts import Cut, read_cuts
 from chunkmed.slices.levels import at_level
 from chunkmed.slices.page import Slice, extent_of, grid_if_known, positions_of, slice_of
@@ -76,16 +76,22 @@ class Scene:
         outlines = [self._slices(labels, cuts, pixels, t) for labels, t in self.outlines]
         window = self._window(slices.values(), look.window)
         over_all = _range_of(layers.values())
+        before: dict[tuple[Plane, int], Cut] = {}
         for axes, cut in panels:
+            earlier = before.get((cut.plane, cut.index))
+            before[cut.plane, cut.index] = cut
+            for each in (layers, *outlines):
+                if earlier is not None and each and each[cut].values.dtype.kind in "iub":
+                    # The same object may carry another number at another time: it keeps its colour.
+                    each[cut] = each[cut].recoloured(each[earlier])
             draw_slice(axes, slices[cut], window, cmap=self._cmap(look), **look.more)
             if layers:
                 over = layers[cut]
                 limits = {} if over.values.dtype.kind in "iub" and look.overlay_cmap is None else over_all
                 draw_overlay(axes, over, look.alpha, look.overlay_cmap, **limits)
             for each, style in zip(outlines, _STYLES, strict=False):
-                # The same object may carry another number at another time: it keeps its colour.
-                same = matched(each[cut].values, outlines[0][cut].values)
-                draw_outlines(axes, Slice(same, cut.plane, each[cut].extent), style, linewidth=look.linewidth)
+                drawn = each[cut].recoloured(outlines[0][cut])
+                draw_outlines(axes, drawn, style, linewidth=look.linewidth)
             frame(axes, cut.plane, extent_of(self.image, cut.plane))
             self._draw_marks(axes, cut, cuts)
             if look.letters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -11,6 +11,7 @@ import xarray as xr
 from chunkmed.coords import grid_of, has_grid
 from chunkmed.graph.nodes import Array
 from chunkmed.grid import Grid
+from chunkmed.slices.choice import matched
 from chunkmed.slices.cuts import Cut
 from chunkmed.slices.planes import Plane
 
@@ -36,6 +37,12 @@ class Slice:
     def is_colour(self) -> bool:
         """Whether there are channels."""
         return self.values.ndim == 3
+
+    def recoloured(self, other: Slice) -> Slice:
+        """Return labels with the numbers of those of another slice that they overlap most."""
+        if other is self or other.values.shape != self.values.shape:
+            return self
+        return replace(self, values=matched(self.values, other.values))
 
     def as_seen(self) -> Array:
         """Return the values in the order in which they are seen: from the upper left, to the right."""

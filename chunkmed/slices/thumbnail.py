@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from chunkmed.coords import SPACE
+from chunkmed.graph.costs import task_ns
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.flipped import Flipped
 from chunkmed.graph.lift import lift
@@ -26,6 +27,8 @@ __all__ = ["Thumbnail", "png", "thumbnail_of"]
 
 #: Voxels that may be decoded and computed for it.
 _CHEAP_VOXELS = 1 << 23
+#: Time that it may take by plan, on one core.
+_CHEAP_NS = 0.3e9
 #: Longest side, in pixels and as it is shown.
 _MOST_PIXELS, _LONGEST = 256, 160
 #: What is computed voxel by voxel, or from near ones.
@@ -74,7 +77,7 @@ def _is_cheap(image: xr.DataArray, node: Node, cut: Cut) -> bool:
     order = walk([node])
     needed = needs([(node, box)], order, reach=True)
     known = all(isinstance(item, _CHEAP) for item in order if item.token in needed)
-    return known and cost_of(node, [box]) <= _CHEAP_VOXELS
+    return known and cost_of(node, [box]) <= _CHEAP_VOXELS and task_ns([node], box) <= _CHEAP_NS
 
 
 def _eight_bits(values: Array, image: xr.DataArray) -> Array:
@@ -96,14 +99,14 @@ def _eight_bits(values: Array, image: xr.DataArray) -> Array:
 
 
 def png(pixels: Array) -> bytes:
-    """Return a PNG file of bytes (rows, columns) in gray, or (rows, columns, 3) in colours.
+    r"""Return a PNG file of bytes (rows, columns) in gray, or (rows, columns, 3) in colours.
 
     Source: Portable Network Graphics Specification, third edition (W3C 2025): signature, IHDR, IDAT, IEND.
 
     Examples
     --------
     >>> png(np.zeros((2, 3), np.uint8))[:8]
-    b'\\x89PNG\\r\\n\\x1a\\n'
+    b'\x89PNG\r\n\x1a\n'
     """
     rows, columns = pixels.shape[:2]
     kind = 2 if pixels.ndim == 3 else 0
