@@ -72,8 +72,9 @@ def draw_letters(axes: Axes, plane: Plane, fontsize: float = 14) -> None:
     """Write which direction of the patient lies at each edge."""
     width, height = abs(np.diff(axes.get_xlim())[0]), abs(np.diff(axes.get_ylim())[0])
     for edge, letter in plane.letters.items():
-        # In a flat panel the letters at top and bottom would lie on each other.
-        if edge in ("left", "right") or height > _FLAT * width:
+        # In a flat panel the letters at top and bottom would lie on each other, in a narrow one the others.
+        across, along = (width, height) if edge in ("left", "right") else (height, width)
+        if across > _FLAT * along:
             _draw_letter(axes, edge, letter, fontsize)
 
 

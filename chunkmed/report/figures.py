@@ -90,10 +90,10 @@ def write_title(ax: Axes, text: str) -> None:
     ax.set_title(text, fontsize=SMALL, color=QUIET, loc="left", pad=3)
 
 
-def finish(figure: Figure | SubFigure, image: xr.DataArray, first: Axes, title: str) -> None:
-    """Add the scale to the first panel, and the title."""
+def finish(figure: Figure | SubFigure, image: xr.DataArray, panel: Axes, title: str) -> None:
+    """Add the scale to a panel, and the title."""
     if grid_if_known(image) is not None:
-        draw_scale(first)
+        draw_scale(panel)
     if title:
         figure.suptitle(title)
 

@@ -13,6 +13,8 @@ Size = tuple[float, float]
 #: Between panels and around them, and above each for its title, inches.
 _GAP, _TITLE = 0.08, 0.24
 _LONGEST, _LOWEST = 12.0, 1.2
+#: A panel takes at least so much: its title.
+_NARROWEST = 1.5
 #: For the title of a figure.
 _HEAD = 0.35
 
@@ -36,14 +38,23 @@ def row_of_panels(sizes: Sequence[Size], figure: Size) -> list[Rect]:
     width, height = figure
     across = width - _GAP * (len(sizes) + 1)
     along = height - 2 * _GAP - _TITLE
-    per_mm = min(across / sum(w for w, _ in sizes), along / max(h for _, h in sizes))
-    left = (width - per_mm * sum(w for w, _ in sizes) - _GAP * (len(sizes) - 1)) / 2
+    per_mm = min(_per_mm([w for w, _ in sizes], across), along / max(h for _, h in sizes))
+    rooms = [max(w * per_mm, _NARROWEST) for w, _ in sizes]
+    left = max(0.0, (width - sum(rooms) - _GAP * (len(sizes) - 1)) / 2)
     rects = []
-    for w, h in sizes:
+    for (w, h), room in zip(sizes, rooms, strict=True):
         top = height - _GAP - _TITLE
         rects.append((left / width, (top - h * per_mm) / height, w * per_mm / width, h * per_mm / height))
-        left += w * per_mm + _GAP
+        left += room + _GAP
     return rects
+
+
+def _per_mm(widths: Sequence[float], across: float) -> float:
+    """Return the largest scale at which panels fit beside each other, each with room for its title."""
+    scale = across / sum(widths)
+    wide = [w for w in widths if w * scale >= _NARROWEST]
+    left = across - _NARROWEST * (len(widths) - len(wide))
+    return left / sum(wide) if wide and left > 0 else scale
 
 
 def grid_of_panels(count: int, columns: int, figure: Size) -> list[Rect]:

@@ -266,7 +266,8 @@ def views(
         write_title(ax, place(image, cut))
         if lines and len(panels) > 1:
             draw_lines(ax, cut.plane, at_mm)
-    finish(figure, image, panels[0][0], title)
+    widest = max(zip(sizes, panels, strict=True), key=lambda each: min(each[0]))[1][0]
+    finish(figure, image, widest, title)
     return figure
 
 

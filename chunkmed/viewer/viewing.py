@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from chunkmed import store
@@ -26,7 +27,9 @@ from chunkmed.viewer.serving import StoreServer
 __all__ = ["Viewing", "view_store"]
 
 #: A view is about so many pixels wide.
-_PIXELS = 450
+_PIXELS = 400
+#: Black and white are found from so many slices along each axis, of the coarsest level.
+_SLICES = 8
 _GRAY = """#uicontrol invlerp black_to_white
 void main() { emitGrayscale(black_to_white()); }
 """
@@ -71,7 +74,7 @@ def view_store(
     labels : sequence of str, optional
         Label images shown over the image; by default all that the store has.
     window : (low, high), optional
-        Values from black to white; by default percentiles of the middle slices, without padding.
+        Values from black to white; by default percentiles of some slices, without padding.
 
     Returns
     -------
@@ -132,7 +135,11 @@ def _neuroglancer() -> Any:
 
 def _window(image: xr.DataArray, planes: Sequence[Plane]) -> tuple[float, float]:
     part = coarsest(image)
-    cuts = [Cut(plane, part.sizes[plane.normal] // 2) for plane in planes]
+    cuts = [
+        Cut(plane, index)
+        for plane in planes
+        for index in dict.fromkeys(np.linspace(0, part.sizes[plane.normal] - 1, _SLICES).astype(int).tolist())
+    ]
     return gray_window(read_cuts(part, cuts).values(), padding_range(image.attrs))
 
 
@@ -178,17 +185,20 @@ def _panel(neuroglancer: Any, layers: Sequence[str], plane: Plane, grid: Grid) -
     )
 
 
+def _units(image: xr.DataArray, grid: Grid) -> list[str]:
+    """Return the units of time and of the three axes."""
+    is_time = grid.time_known and time_dim_of(image) == "t"
+    return ["ms" if is_time else "", *["mm" if grid.known else ""] * 3]
+
+
 def _space(neuroglancer: Any, image: xr.DataArray, grid: Grid) -> Any:
-    time = str(time_dim_of(image))
-    units = ["ms" if grid.time_known and time == "t" else "", *["mm" if grid.known else ""] * 3]
-    return neuroglancer.CoordinateSpace(names=[time, "x", "y", "z"], units=units, scales=[1, 1, 1, 1])
+    names = [str(time_dim_of(image)), "x", "y", "z"]
+    return neuroglancer.CoordinateSpace(names=names, units=_units(image, grid), scales=[1, 1, 1, 1])
 
 
 def _source(neuroglancer: Any, url: str, image: xr.DataArray, grid: Grid, space: Any) -> Any:
-    names = [str(dim) for dim in image.dims]
-    mm = "mm" if grid.known else ""
     inputs = neuroglancer.CoordinateSpace(
-        names=names, units=[space.units[0], mm, mm, mm], scales=steps_of(grid)
+        names=[str(dim) for dim in image.dims], units=_units(image, grid), scales=steps_of(grid)
     )
     transform = neuroglancer.CoordinateSpaceTransform(
         input_dimensions=inputs, output_dimensions=space, matrix=to_patient(grid)

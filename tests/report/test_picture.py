@@ -89,7 +89,12 @@ def test_superior_is_up_in_the_side_views():
 
 
 def static(known=True, depth=8, **attrs):
-    grid = Grid(tuple((2.5 if known else 1.0) * np.arange(depth)), tuple(np.arange(30.0)), tuple(np.arange(40.0)), known=known)
+    grid = Grid(
+        tuple((2.5 if known else 1.0) * np.arange(depth)),
+        tuple(np.arange(30.0)),
+        tuple(np.arange(40.0)),
+        known=known,
+    )
     values = np.zeros((1, depth, 30, 40), "int16")
     values[:, :, 10:20, 10:25] = 100
     values[..., 0] = -3000
