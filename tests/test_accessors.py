@@ -105,7 +105,7 @@ def test_pictures_are_upright():
 
 def test_what_takes_long_has_no_picture():
     image = attach(sourced(VALUES, (1, 2, 3, 4)), GRID)
-    assert pictured(ndi.gaussian_filter(image, 1) + 1) is not None
+    assert pictured(ndi.generic_filter(image, np.max, size=2) + 1) is not None
     with recording() as readings:
         for lazy in (image - image.mean(), image.cumsum("t"), ndi.label(image > 5)[0]):
             readings.clear()
