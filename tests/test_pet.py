@@ -104,7 +104,7 @@ def test_scipys_names_stay_scipys():
 
 
 def test_pictures_leave_a_range_of_padding_out():
-    slices = {"z": np.array([[-3024.0, -2000.0, 0.0, 100.0, np.nan]])}
+    slices = [np.array([[-3024.0, -2000.0, 0.0, 100.0, np.nan]])]
     assert gray_window(slices, (-3024.0, -2000.0))[0] >= 0
     assert gray_window(slices, None)[0] < -2000
 

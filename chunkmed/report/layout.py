@@ -33,7 +33,7 @@ def row_of_panels(sizes: Sequence[Size], figure: Size) -> list[Rect]:
     --------
     >>> rects = row_of_panels([(400, 400), (400, 200)], (8.24, 4.4))
     >>> [tuple(round(float(part), 2) for part in rect) for rect in rects]
-    [(0.01, 0.02, 0.49, 0.91), (0.5, 0.47, 0.49, 0.46)]
+    [(0.01, 0.02, 0.49, 0.91), (0.5, 0.47, 0.49, 0.45)]
     """
     width, height = figure
     across = width - _GAP * (len(sizes) + 1)
@@ -84,7 +84,7 @@ def grid_shape(count: int, size: Size, columns: int | None) -> tuple[int, int]:
     Examples
     --------
     >>> grid_shape(12, (400, 400), None), grid_shape(5, (400, 100), None), grid_shape(7, (1, 1), 2)
-    ((4, 3), (2, 3), (2, 4))
+    ((4, 3), (1, 5), (2, 4))
     """
     if columns is None:
         wanted = math.sqrt(count * size[1] / size[0] * 4 / 3)

@@ -124,7 +124,7 @@ def imshow(
     --------
     >>> import numpy as np
     >>> ax = imshow(np.arange(12).reshape(3, 4), vmin=0, vmax=11)
-    >>> ax.images[0].get_clim(), ax.yaxis_inverted()
+    >>> ax.images[0].get_clim(), bool(ax.yaxis_inverted())
     ((0.0, 11.0), True)
     """
     image = image_of(image)
