@@ -103,7 +103,9 @@ def canonical(image: xr.DataArray) -> xr.DataArray:
 
 def has_grid(image: xr.DataArray) -> bool:
     """Whether the image carries positions that a grid can be read from."""
-    return "grid" in image.coords and all(axis in image.coords for axis in SPACE)
+    # xr.where(mask, 1.0, 0.0) keeps the coordinates, but not what their attributes say.
+    about = image.coords["grid"].attrs if "grid" in image.coords else {}
+    return "direction" in about and all(axis in image.coords for axis in SPACE)
 
 
 def time_dim_of(image: xr.DataArray) -> str | None:
