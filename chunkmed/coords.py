@@ -103,9 +103,7 @@ def canonical(image: xr.DataArray) -> xr.DataArray:
 
 def has_grid(image: xr.DataArray) -> bool:
     """Whether the image carries positions that a grid can be read from."""
-    # xr.where(mask, 1.0, 0.0) keeps the coordinates, but not what their attributes say.
-    about = image.coords["grid"].attrs if "grid" in image.coords else {}
-    return "direction" in about and all(axis in image.coords for axis in SPACE)
+    return all(axis in image.coords for axis in ("grid", *SPACE)) and bool(grid_attributes_of(image))
 
 
 def time_dim_of(image: xr.DataArray) -> str | None:
@@ -157,24 +155,13 @@ def grid_attributes_of(image: xr.DataArray) -> Mapping[str, Any]:
     """Return the attributes of an image's ``grid``, those that xarray dropped on the way included.
 
     ``xr.where(mask, 1, 0)`` drops the attributes of coordinates; which grid it is they still say.
-
-    Raises
-    ------
-    InputError
-        If the attributes were dropped, and this process never saw that grid.
+    Nothing where this process never saw that grid.
     """
     found: Mapping[str, Any] = image.coords["grid"].attrs
-    if found:
+    if "direction" in found:
         return found
     found = _seen.get(int(image.coords["grid"]), {})
-    if not found:
-        raise InputError(
-            "this image carries no grid",
-            kind="no-grid",
-            why="the attributes of its coordinate `grid` were dropped",
-            fix="use image.where, or copy them from the image that it was made of",
-        )
-    return {**found, "time_dim": time_dim_of(image) or found["time_dim"]}
+    return {**found, "time_dim": time_dim_of(image) or found["time_dim"]} if found else {}
 
 
 #: Attributes of every grid that this process made, by fingerprint.

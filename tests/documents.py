@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def run(block: Block, path: Path, namespace: dict[str, Any]) -> str:
     code = compile("\n" * (block.line - 1) + block.code, str(path), "exec")
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        exec(code, namespace)  # noqa: S102 - that is what documents are for
+        exec(code, namespace)
     return said.getvalue()
 
 
@@ -58,7 +59,7 @@ def with_outputs(path: Path, said: dict[int, str]) -> str:
     """Return the text of a document with what its blocks (by line) really print."""
     text, out, at = path.read_text(), [], 0
     found = list(_FENCE.finditer(text))
-    for before, match in zip(found, found[1:], strict=False):
+    for before, match in itertools.pairwise(found):
         line = text.count("\n", 0, before.start()) + 2
         if match[1] == "text" and line in said and match[3] != "...\n":
             out += [text[at : match.start(3)], said[line]]
