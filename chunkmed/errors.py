@@ -11,13 +11,17 @@
 
 Warnings are :class:`RangeWarning`: a result may not be what its numbers say.
 
-Every error carries a stable ``kind`` (kebab-case) that programs can rely on, and the parts of its
-message: *what* happened, *where* (series, file, tag), *why*, what was *kept* and what to do (*fix*).
+Every error carries a stable ``kind`` (kebab-case, all of them in :mod:`chunkmed.kinds`) that programs
+can rely on, and the parts of its message: *what* happened, *where* (series, file, tag), *why*, what was
+*kept* and what to do (*fix*). Series and files are named by keyed identifiers, never by UIDs or by the
+names of files: those may name a person (``chunkmed which`` looks an identifier up).
 """
 
 from __future__ import annotations
 
 __all__ = ["ChunkmedError", "InputError", "PlanError", "RangeWarning", "SourceError", "StoreError", "refusal"]
+
+_PARTS = ("what", "kind", "series", "file", "tag", "where", "why", "kept", "fix")
 
 
 class ChunkmedError(Exception):
@@ -29,8 +33,12 @@ class ChunkmedError(Exception):
         What happened, in one clause.
     kind : str
         Stable identifier of the cause, for programs.
+    series, file : str, optional
+        Keyed identifiers of the DICOM series and the file.
+    tag : str, optional
+        The elements, like ``(0020,0032)``.
     where : str, optional
-        Series key, file or tag the message is about.
+        Any other place: a path that the user gave, a step of a recipe.
     why : str, optional
         The cause, as far as it is known.
     kept : str, optional
@@ -43,19 +51,41 @@ class ChunkmedError(Exception):
     >>> error = ChunkmedError("nothing to read", kind="no-files", where="study/", fix="check the path")
     >>> print(error)
     nothing to read (study/); check the path
+    >>> print(ChunkmedError("a slice is missing", kind="missing-slices", series="3f2a", tag="(0020,0032)"))
+    a slice is missing (series 3f2a, tag (0020,0032))
     >>> error.as_dict()["kind"]
     'no-files'
     """
 
+    #: What a process ends with that this error ends.
+    exit_code = 1
+
     def __init__(
-        self, what: str, *, kind: str, where: str = "", why: str = "", kept: str = "", fix: str = ""
+        self,
+        what: str,
+        *,
+        kind: str,
+        series: str = "",
+        file: str = "",
+        tag: str = "",
+        where: str = "",
+        why: str = "",
+        kept: str = "",
+        fix: str = "",
     ) -> None:
         self.what, self.kind = what, kind
-        self.where, self.why, self.kept, self.fix = where, why, kept, fix
+        self.series, self.file, self.tag, self.where = series, file, tag, where
+        self.why, self.kept, self.fix = why, kept, fix
         super().__init__(what)
 
+    @property
+    def place(self) -> str:
+        """Series, file, tag and any other place, in words; empty where nothing is known."""
+        named = (("series", self.series), ("file", self.file), ("tag", self.tag))
+        return ", ".join([*(f"{name} {text}" for name, text in named if text), *filter(None, [self.where])])
+
     def __str__(self) -> str:
-        head = f"{self.what} ({self.where})" if self.where else self.what
+        head = f"{self.what} ({self.place})" if self.place else self.what
         if self.why:
             head = f"{head}: {self.why}"
         return "; ".join(part for part in (head, self.kept, self.fix) if part)
@@ -66,8 +96,7 @@ class ChunkmedError(Exception):
 
     def as_dict(self) -> dict[str, str]:
         """Return the parts of the message as plain strings, for ``--json``."""
-        names = ("what", "kind", "where", "why", "kept", "fix")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _PARTS}
 
 
 class SourceError(ChunkmedError):
@@ -84,6 +113,8 @@ class PlanError(ChunkmedError):
 
 class InputError(ChunkmedError, ValueError):
     """An argument is wrong."""
+
+    exit_code = 2
 
 
 class _RuntimeInputError(InputError, RuntimeError):

@@ -9,12 +9,13 @@ import json
 import os
 import platform
 import secrets
+import stat
 from functools import cache
 from pathlib import Path
 
 from chunkmed.errors import InputError
 
-__all__ = ["content_hash", "keyed_identifier", "step", "versions"]
+__all__ = ["content_hash", "key_file", "keyed_identifier", "step", "versions"]
 
 _KEY_BYTES = 32
 _PACKAGES = ("chunkmed", "dask", "zarr", "numpy", "scipy", "pydicom", "xarray", "numba")
@@ -61,7 +62,8 @@ def keyed_identifier(identifier: str) -> str:
     return hmac.new(_project_key(), identifier.encode(), hashlib.sha256).hexdigest()[:12]
 
 
-def _key_file() -> Path:
+def key_file() -> Path:
+    """Return where the key of the identifiers lies: ``CHUNKMED_KEY_FILE``, else one of the user's own."""
     named = os.environ.get("CHUNKMED_KEY_FILE")
     if named:
         return Path(named)
@@ -71,12 +73,14 @@ def _key_file() -> Path:
 
 @cache
 def _project_key() -> bytes:
-    path = _key_file()
+    path = key_file()
     key = secrets.token_bytes(_KEY_BYTES)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             _publish(path, key)
+        elif stat.S_IMODE(path.stat().st_mode) & 0o077:
+            path.chmod(0o600)
         found = path.read_bytes()
     except OSError:
         # No place to keep a key: identifiers are then stable within this process only.

@@ -6,17 +6,18 @@ import importlib
 import os
 import signal
 import sys
+import threading
+import traceback
 import warnings
 from typing import Any
 
 import click
 
-from chunkmed.errors import ChunkmedError, InputError
-
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
     "convert": "convert a DICOM series to an OME-Zarr store",
+    "errors": "list the kinds of errors, or say what one means",
     "demo": "write a phantom study as DICOM, run the main job on it, compare with the truth",
     "info": "say what a store holds: image, levels, label images, history",
     "plan": "say what running a recipe on a store will cost, before it runs",
@@ -26,6 +27,7 @@ _COMMANDS = {
     "scan": "list the series below a path",
     "verify": "check every object of a store against what was written",
     "view": "show a store in the browser, with neuroglancer",
+    "which": "say which files keyed identifiers stand for",
 }
 
 
@@ -50,39 +52,59 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="chunkmed")
 @click.option("--debug", is_flag=True, help="Show the traceback of errors.")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
-    """DICOM series to measurements at any size."""
-    ctx.obj = {"debug": debug}
+def cli(debug: bool) -> None:
+    """DICOM series to measurements at any size.
+
+    Exit codes: 0 all done, 1 failed, 2 wrong usage, 3 some cases failed (each is named).
+    """
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit 0 when all is done, 1 on failure, 2 on wrong usage."""
-    given = sys.argv[1:] if arguments is None else arguments
+    """Run the command line; exit 0 when all is done, 1 on failure, 2 on wrong usage, 3 if some cases fail."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug, as_json = _asked(given, "--debug"), _asked(given, "--json")
+    if debug:
+        given.remove("--debug")
     warnings.showwarning = _print_warning  # type: ignore[assignment]
+    if not debug:
+        threading.excepthook = _thread_failed
     # Schedulers of clusters ask with it, and kill later: what runs is let go as with Ctrl-C.
     signal.signal(signal.SIGTERM, _terminated)
-    if "--debug" in given:
-        cli.main(given, prog_name="chunkmed")
     try:
-        code = cli.main(given, prog_name="chunkmed", standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt) as error:
-        ended = isinstance(error.__cause__ or error.__context__ or error, _TerminatedError)
-        what = "terminated" if ended else "interrupted"
-        said = "what is finished is kept, nothing half-written shows: the same command goes on from there"
-        code = _fail(f"{what}; {said}", 143 if ended else 130)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except ChunkmedError as error:
-        code = _fail(_one_line(str(error)), 2 if isinstance(error, InputError) else 1)
+        code = _run(given, debug, as_json)
     except BrokenPipeError:
+        # Who read the output has gone: nobody is left to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    sys.exit(code)
+
+
+def _run(given: list[str], debug: bool, as_json: bool) -> int:
+    """Run a command; return the exit code, whatever happens told."""
+    from chunkmed.cli import failure
+
+    try:
+        code = cli.main(given, prog_name="chunkmed", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        raise
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        ended = isinstance(error.__cause__ or error.__context__ or error, _TerminatedError)
+        told, code = failure.interrupted(ended)
+        kept: BaseException = error
     except Exception as error:
-        what = _one_line(f"{type(error).__name__}: {error}")
-        code = _fail(f"unexpected {what}; this is a fault of chunkmed: run with --debug and report it", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+        told, code = failure.described(error)
+        kept = error
+    if debug:
+        traceback.print_exception(kept)
+    failure.show(told, code, as_json=as_json)
+    return int(code)
+
+
+def _asked(given: list[str], option: str) -> bool:
+    """Return whether an option that every command knows is given, before or after the command."""
+    return option in (given[: given.index("--")] if "--" in given else given)
 
 
 class _TerminatedError(KeyboardInterrupt):
@@ -93,16 +115,11 @@ def _terminated(*_: Any) -> None:
     raise _TerminatedError
 
 
-def _fail(message: str, code: int) -> int:
-    click.echo(f"chunkmed: {message}", err=True)
-    return code
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _thread_failed(raised: threading.ExceptHookArgs) -> None:
+    click.echo(f"warning: a thread ended with {raised.exc_type.__name__} (--debug shows where)", err=True)
 
 
 def _print_warning(message: Any, category: Any, *_: Any) -> None:
     # What chunkmed warns of is for the user; libraries' deprecations are not.
     if issubclass(category, UserWarning):
-        click.echo(f"warning: {_one_line(str(message))}", err=True)
+        click.echo(f"warning: {' '.join(str(message).split())}", err=True)

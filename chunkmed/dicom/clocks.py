@@ -18,6 +18,8 @@ _TRIGGERED = frozenset({"TriggerTime", "NominalCardiacTriggerDelayTime"})
 _DAY_MS = 86_400_000.0
 #: A TR below this is one line of k-space, not one volume.
 _VOLUME_TR_MS = 100.0
+#: Heart beats of neighbouring slices differ by less.
+_MOST_JUMP = 2.5
 _CHECKS = ("NumberOfTemporalPositions", "CardiacNumberOfImages")
 
 
@@ -78,7 +80,22 @@ def _timed(
         values=values,
         trigger_time_ms=tuple(tuple(float(v) for v in row) for row in table) if triggered else None,
         assumptions=notes,
+        warnings=tuple(_jumps(table, clock)),
     )
+
+
+def _jumps(table: npt.NDArray[np.float64], clock: str) -> Iterator[str]:
+    """Say where time goes on at some slices far faster or slower than at most: images may be exchanged."""
+    steps = np.diff(table, axis=0)
+    usual = np.nanmedian(steps, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        odd = np.argwhere((steps > _MOST_JUMP * usual) | (steps * _MOST_JUMP < usual))
+    if len(odd):
+        t, z = odd[0].tolist()
+        yield (
+            f"{clock} goes on by {steps[t, z]:.4g} ms from time point {t} to {t + 1} at slice {z}, at most "
+            f"slices by {usual[t, 0]:.4g} ms (so at {len(odd)} places): images may be exchanged"
+        )
 
 
 def _counts_repetitions(frames: tuple[Volume, ...], times_ms: npt.NDArray[np.float64]) -> bool:

@@ -6,7 +6,6 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from chunkmed.dicom.plain import is_plain, read_plain
 from chunkmed.dicom.values import clean_bits, rescaled, stored_dtype
 from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
+from chunkmed.private import file_identifier
 
 __all__ = ["Plane", "Seen", "missing_decoder", "read_planes"]
 
@@ -40,11 +40,6 @@ class Seen(NamedTuple):
     mtime_ns: int
     offset: int
     """Start of the pixel data in bytes."""
-
-    @property
-    def name(self) -> str:
-        """Name of the file, for messages."""
-        return Path(self.path).name
 
 
 class Plane(NamedTuple):
@@ -113,7 +108,7 @@ def _put(plane: Plane, stored: Array) -> None:
     try:
         values = rescaled(stored, *plane.rescale, plane.out.dtype)
     except SourceError as error:
-        error.where = f"{plane.seen.name}, {error.where}"
+        error.file = file_identifier(plane.seen.path)
         raise
     plane.out[:] = values if plane.out.ndim == 2 else values[..., plane.channels]
 
@@ -221,4 +216,4 @@ def _undecodable(plane: Plane) -> Iterator[None]:
 
 
 def _refuse(seen: Seen, kind: str, what: str, why: str = "", fix: str = "") -> SourceError:
-    return SourceError(what, kind=kind, where=seen.name, why=why, fix=fix)
+    return SourceError(what, kind=kind, file=file_identifier(seen.path), why=why, fix=fix)

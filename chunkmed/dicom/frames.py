@@ -16,6 +16,8 @@ from chunkmed.dicom.tags import KEYS, number, numbers, raw_value, text, value
 
 __all__ = ["ambiguous_frames", "frames_of"]
 
+#: A kilometre: positions are of patients in scanners.
+_FARTHEST_MM = 1e6
 _PRIVATE_CLOCKS = ("TemporalPositionIdentifier", "TriggerTime", "ContentTime", "RepetitionTime")
 _POINTED = {0x00181063: "FrameTime", 0x00181065: "FrameTimeVector", 0x3004000C: "GridFrameOffsetVector"}
 
@@ -123,33 +125,51 @@ def _frame(
     extra: dict[str, float],
     position: tuple[float, ...] | None = None,
 ) -> Frame:
+    shared, unusable = _shared(dataset)
+    if position is None:
+        position, wrong = _vector(dataset, "ImagePositionPatient", 3)
+        unusable = (*wrong, *unusable)
     return Frame(
         file=header,
         index=index,
-        position=position or _sized(value(dataset, "ImagePositionPatient", numbers), 3),
-        **_shared(dataset),
+        position=position,
+        **shared,
         keys=Keys(_keys(dataset) | extra),
+        unusable=unusable,
     )
 
 
 @recalled
-def _shared(dataset: Any) -> dict[str, Any]:
-    """Return what the slices of a stack mostly share."""
+def _shared(dataset: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what the slices of a stack mostly share, and which elements of it are of no use."""
+    orientation, no_orientation = _vector(dataset, "ImageOrientationPatient", 6)
+    spacing, no_spacing = _vector(dataset, "PixelSpacing", 2)
     slope = value(dataset, "RescaleSlope", float)
     if slope is None:
         slope = value(dataset, "DoseGridScaling", float)
-    return {
-        "orientation": _sized(value(dataset, "ImageOrientationPatient", numbers), 6),
-        "spacing": _sized(value(dataset, "PixelSpacing", numbers), 2),
+    found = {
+        "orientation": orientation,
+        "spacing": spacing,
         "thickness_mm": value(dataset, "SliceThickness", number),
         "between_mm": value(dataset, "SpacingBetweenSlices", number),
         "slope": 1.0 if slope is None else slope,
         "intercept": value(dataset, "RescaleIntercept", float) or 0.0,
     }
+    return found, (*no_orientation, *no_spacing)
 
 
-def _sized(values: tuple[float, ...] | None, size: int) -> tuple[float, ...] | None:
-    return values if values is not None and len(values) == size else None
+def _vector(dataset: Any, keyword: str, size: int) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
+    """Return so many numbers; where they are there and none, their keyword too."""
+    try:
+        raw = dataset.get(keyword)
+    except Exception:
+        return None, (keyword,)
+    if raw is None or (hasattr(raw, "__len__") and len(raw) == 0):
+        return None, ()
+    values = value(dataset, keyword, numbers)
+    if values is None or len(values) != size or max(map(abs, values)) > _FARTHEST_MM:
+        return None, (keyword,)
+    return values, ()
 
 
 def _keys(dataset: Any) -> dict[str, Any]:

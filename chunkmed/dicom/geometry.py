@@ -93,7 +93,7 @@ def cells_of(frames: Sequence[Frame]) -> list[Cell]:
 
 def _same_position_mm(frame: Frame) -> float:
     # Microscopes and micro-CT have steps below 0.01 mm.
-    return min(SAME_POSITION_MM, *(0.05 * step for step in frame.spacing or (1.0,) if step > 0))
+    return min([SAME_POSITION_MM, *(0.05 * step for step in frame.spacing or () if step > 0)])
 
 
 def geometry_of(cells: Sequence[Cell]) -> Geometry:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from chunkmed.dicom.geometry import SAME_DIRECTION, slice_normal
 from chunkmed.dicom.headers import Frame
+from chunkmed.errors import SourceError
+from chunkmed.private import file_identifier
 
 __all__ = ["Group", "groups_of", "same_plane"]
 
 _SCOUT = re.compile(r"scout|survey|locali[sz]er|topogram|scanogram|\bloc\b", re.IGNORECASE)
 _FEW_SLICES = 7
+_MOST_NAMED = 4
+_GEOMETRY = {
+    "ImagePositionPatient": ("bad-position", "(0020,0032)", "the position of a slice is not three numbers"),
+    "ImageOrientationPatient": ("bad-orientation", "(0020,0037)", "an orientation is not six numbers"),
+    "PixelSpacing": ("bad-spacing", "(0028,0030)", "a pixel spacing is not two numbers"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,9 @@ class Group:
     labels: tuple[tuple[str, str], ...] = ()
     """What sets a part of the group apart: to derive its key from, and for the user."""
     assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    problem: SourceError | None = None
+    """Why no image of its series is read, whatever is accepted."""
 
     @property
     def identity(self) -> str:
@@ -52,9 +63,40 @@ def groups_of(frames: Sequence[Frame]) -> Iterator[Group]:
         notes = (f"{dropped} duplicate files dropped (same SOPInstanceUID)",) if dropped else ()
         parts = _alike(kept)
         planes = _three_planes(parts)
+        problem = _unusable(kept)
         for part in parts:
             scout = planes or _is_scout(part[0])
-            yield Group(tuple(part), f"{uid}|{_traits(part[0])}", scout, (), notes)
+            apart = () if scout else tuple(_apart(part, parts))
+            yield Group(tuple(part), f"{uid}|{_traits(part[0])}", scout, (), notes, apart, problem)
+
+
+def _unusable(frames: Sequence[Frame]) -> SourceError | None:
+    """Return which images hold a geometry that is none: they belong somewhere, and nobody knows where."""
+    found = [frame for frame in frames if frame.unusable]
+    if not found:
+        return None
+    keyword = found[0].unusable[0]
+    kind, tag, what = _GEOMETRY[keyword]
+    names = list(dict.fromkeys(f"file {file_identifier(frame.file.path)}" for frame in found[:_MOST_NAMED]))
+    return SourceError(
+        what,
+        kind=kind,
+        tag=tag,
+        why=f"{keyword} of {len(found)} of {len(frames)} images is not what it should be: {', '.join(names)}",
+        fix="correct these files, or leave them out",
+    )
+
+
+def _apart(part: Sequence[Frame], parts: Sequence[Sequence[Frame]]) -> Iterator[str]:
+    """Say that images of the same series became a stack of their own, and why."""
+    others = [other for other in parts if other is not part]
+    if not others:
+        return
+    differ = [name for name, same in _TRAITS.items() if not all(same(part[0], other[0]) for other in others)]
+    count = sum(map(len, others))
+    few = [f"file {file_identifier(frame.file.path)}" for other in others for frame in other]
+    named = f": {', '.join(few)}" if count <= _MOST_NAMED else ""
+    yield f"{count} more images of this series are apart, they differ in {', '.join(differ)}{named}"
 
 
 def _without_duplicates(frames: Sequence[Frame]) -> tuple[list[Frame], int]:
@@ -91,12 +133,20 @@ def _alike(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 def same_plane(one: Frame, other: Frame) -> bool:
     """Return whether two frames agree in size, orientation (within 1e-4) and pixel spacing."""
+    return all(same(one, other) for same in _TRAITS.values())
+
+
+def _same_size(one: Frame, other: Frame) -> bool:
     a, b = one.file.layout, other.file.layout
-    if (a.rows, a.columns, a.samples) != (b.rows, b.columns, b.samples):
-        return False
-    if (one.position is None) != (other.position is None):
-        return False
-    return _close(one.orientation, other.orientation) and _close(one.spacing, other.spacing)
+    return (a.rows, a.columns, a.samples) == (b.rows, b.columns, b.samples)
+
+
+_TRAITS: dict[str, Callable[[Frame, Frame], bool]] = {
+    "size": _same_size,
+    "having a position": lambda one, other: (one.position is None) == (other.position is None),
+    "orientation": lambda one, other: _close(one.orientation, other.orientation),
+    "pixel spacing": lambda one, other: _close(one.spacing, other.spacing),
+}
 
 
 def _close(one: tuple[float, ...] | None, other: tuple[float, ...] | None) -> bool:
@@ -119,5 +169,7 @@ def _three_planes(parts: Sequence[Sequence[Frame]]) -> bool:
     if any(part[0].orientation is None for part in parts):
         return False
     normals = np.array([slice_normal(part[0].orientation or ()) for part in parts])
+    if not np.all(np.linalg.norm(normals, axis=1) > 0):
+        return False
     cosines = np.abs(normals @ normals.T)[np.triu_indices(len(parts), 1)]
     return bool(np.all((cosines < 0.1) | (cosines > 0.99)) and (cosines < 0.1).any())

@@ -114,6 +114,8 @@ class Frame:
     intercept: float
     keys: Mapping[str, Any]
     """Values of the ordering tags, see ``tags.KEYS``."""
+    unusable: tuple[str, ...] = ()
+    """Elements of its geometry that are there and are not the numbers that they should be."""
 
 
 def layout_of(dataset: Any) -> Layout:

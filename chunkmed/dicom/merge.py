@@ -15,6 +15,7 @@ from chunkmed.dicom.stacks import stack_of
 from chunkmed.dicom.study import Stack, Study
 from chunkmed.dicom.timing import nearest_phases
 from chunkmed.errors import ChunkmedError, SourceError
+from chunkmed.private import file_identifier
 
 __all__ = ["certainly_merged", "merged"]
 
@@ -73,9 +74,11 @@ def _frames_of(stack: Stack) -> list[Frame]:
         if isinstance(read, str) or (read[0].file.size, read[0].file.mtime_ns) != tuple(
             pixels.files[number, :2]
         ):
-            name = path.rpartition("/")[2]
             raise SourceError(
-                "a file changed since the scan", kind="file-changed", where=name, fix="scan again"
+                "a file changed since the scan",
+                kind="file-changed",
+                file=file_identifier(path),
+                fix="scan again",
             )
         out += [frame for frame in read if (number, frame.index) in places]
     return out

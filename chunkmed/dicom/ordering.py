@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 
 from chunkmed.dicom.axes import AXES, Axis, Levels, label_of, levels_of
@@ -16,6 +15,7 @@ from chunkmed.dicom.ragged import order_with_holes
 from chunkmed.dicom.series import Series4D
 from chunkmed.dicom.timing import order_in_time
 from chunkmed.errors import SourceError
+from chunkmed.private import file_identifier
 
 __all__ = ["Ordered", "json_value", "ordered"]
 
@@ -147,12 +147,12 @@ def json_value(value: object) -> object:
 
 def _unexplained(cells: Sequence[Cell]) -> SourceError:
     cell = max(cells, key=lambda cell: len(cell.frames))
-    names = ", ".join(Path(frame.file.path).name for frame in cell.frames[:_MOST_NAMED])
+    names = ", ".join(f"file {file_identifier(frame.file.path)}" for frame in cell.frames[:_MOST_NAMED])
     if cell.origin_mm is None:
         return SourceError(
             "the order of these images is unknown",
             kind="no-positions",
-            where="tags (0020,0032), (0020,0037)",
+            tag="(0020,0032), (0020,0037)",
             why=f"{len(cell.frames)} images hold no position and no tag tells them apart ({names} ...)",
             fix="convert the files one by one",
         )
@@ -160,7 +160,7 @@ def _unexplained(cells: Sequence[Cell]) -> SourceError:
     return SourceError(
         "several images lie at the same position",
         kind="duplicate-position",
-        where="tag (0020,0032)",
+        tag="(0020,0032)",
         why=f"{len(cell.frames)} images share slice {number} and no tag puts them in order ({names} ...)",
         fix="remove the files that do not belong to the series",
     )

@@ -24,6 +24,7 @@ from chunkmed.dicom.quick import quick_dataset, recalled
 from chunkmed.dicom.tags import SPECIFIC_TAGS, integer, text, value
 from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
+from chunkmed.private import file_identifier
 
 __all__ = ["NotAnImageError", "read_header"]
 
@@ -136,7 +137,7 @@ def _problem(path: str, reason: str | None, unclear: str | None) -> SourceError 
     kind = "unsupported-object" if reason else "ambiguous-frames"
     what = "these images cannot be read" if reason else "the frames of this file cannot be placed"
     fix = "" if reason else 'say what they are: frames="t" or frames="z" (--frames t, --frames z)'
-    return SourceError(what, kind=kind, where=Path(path).name, why=reason or unclear or "", fix=fix)
+    return SourceError(what, kind=kind, file=file_identifier(path), why=reason or unclear or "", fix=fix)
 
 
 def _check_start(file: BinaryIO) -> bool:

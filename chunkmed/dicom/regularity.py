@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +13,15 @@ from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.series import Series4D
 from chunkmed.errors import SourceError
 from chunkmed.grid import UNIFORM_TOLERANCE
+from chunkmed.private import file_identifier
 
-__all__ = ["ALLOW", "Irregularity", "irregularities", "unfit"]
+__all__ = ["ALLOW", "Irregularity", "irregularities", "listed", "refused", "unfit"]
 
 #: Slices may lie this fraction of a pixel off the line through the first and the last.
 _OFF_LINE = 0.1
 _MOST_NAMED, _MOST_LISTED = 6, 256
+#: From what electron microscopes resolve to what no scanner holds.
+_SPACINGS_MM = (1e-5, 1e4)
 #: Which option of ``convert`` and ``open`` accepts what.
 ALLOW = {
     "missing-slices": "allow_missing",
@@ -27,6 +29,8 @@ ALLOW = {
     "missing-parts": "allow_missing",
     "uneven-spacing": "allow_irregular",
     "shifted-slices": "allow_irregular",
+    "contradicting-positions": "allow_irregular",
+    "contradicting-spacing": "allow_irregular",
 }
 
 
@@ -61,16 +65,17 @@ def irregularities(cells: Sequence[Cell], series: Series4D) -> Iterator[Irregula
 
 
 def _bad_numbers(frame: Frame) -> SourceError | None:
-    if frame.spacing is not None and min(frame.spacing) <= 0:
+    low, high = _SPACINGS_MM
+    if frame.spacing is not None and not low <= min(frame.spacing) <= max(frame.spacing) <= high:
         text = f"PixelSpacing = {frame.spacing[0]:g}, {frame.spacing[1]:g} mm"
-        return _refuse("bad-spacing", "the pixel spacing is not positive", text, "(0028,0030)")
+        return refused("bad-spacing", "the pixel spacing cannot be", text, "(0028,0030)")
     if frame.orientation is None:
         return None
     row, column = np.array(frame.orientation[:3]), np.array(frame.orientation[3:])
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if max(abs(length - 1) for length in lengths) > 1e-2 or abs(row @ column) > 10 * SAME_DIRECTION:
         why = "row and column directions are not two perpendicular unit vectors"
-        return _refuse("bad-orientation", "the orientation is not valid", why, "(0020,0037)")
+        return refused("bad-orientation", "the orientation is not valid", why, "(0020,0037)")
     return None
 
 
@@ -86,15 +91,15 @@ def _uneven(cells: Sequence[Cell]) -> Irregularity | None:
     named = [f"{steps[i]:.4g} mm between {_named_slices(cells, i, j)}" for i, j in runs[:_MOST_NAMED]]
     noted = [f"{steps[i]:.4g} mm between slices {i} and {j}" for i, j in runs[:_MOST_LISTED]]
     head = f"steps are {median:.4g} mm, but"
-    why = f"{head} {_listed(named, len(runs))}"
+    why = f"{head} {listed(named, len(runs))}"
     multiples = steps[odd] / median
     if np.all((multiples > 1.5) & (np.abs(multiples - np.round(multiples)) < 0.05)):
         missing = int(np.sum(np.round(multiples) - 1))
         what = "1 slice is missing" if missing == 1 else f"{missing} slices are missing"
-        error = _refuse("missing-slices", what, why, "(0020,0032)")
+        error = refused("missing-slices", what, why, "(0020,0032)")
     else:
-        error = _refuse("uneven-spacing", "the slices lie at uneven distances", why, "(0020,0032)")
-    return Irregularity(error, f"accepted: {error.what}, {head} {_listed(noted, len(runs))}")
+        error = refused("uneven-spacing", "the slices lie at uneven distances", why, "(0020,0032)")
+    return Irregularity(error, f"accepted: {error.what}, {head} {listed(noted, len(runs))}")
 
 
 def _runs(odd: npt.NDArray[np.intp], steps: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
@@ -114,10 +119,11 @@ def _named_slices(cells: Sequence[Cell], i: int, j: int) -> str:
 
 
 def _name(frame: Frame) -> str:
-    return Path(frame.file.path).name
+    return f"file {file_identifier(frame.file.path)}"
 
 
-def _listed(parts: Sequence[str], count: int) -> str:
+def listed(parts: Sequence[str], count: int) -> str:
+    """Return the first parts of ``count``, and how many more there are."""
     more = f" and {count - len(parts)} more" if count > len(parts) else ""
     return ", ".join(parts) + more
 
@@ -128,9 +134,9 @@ def _ragged(cells: Sequence[Cell], series: Series4D) -> Irregularity:
     what = f"{len(holes)} of {total} images are missing" if len(holes) > 1 else "an image is missing"
     named = [f"{dim} {t}, slice {z} ({_nearest(cells, series, t, z)})" for t, z in holes[:_MOST_NAMED]]
     noted = [f"({t}, {z})" for t, z in holes[:_MOST_LISTED]]
-    why = f"by {series.key} there is none at {_listed(named, len(holes))}"
-    error = _refuse("ragged-cells", what, why, "")
-    note = f"accepted: {what}, filled with NaN at ({dim}, z) = {_listed(noted, len(holes))}"
+    why = f"by {series.key} there is none at {listed(named, len(holes))}"
+    error = refused("ragged-cells", what, why, "")
+    note = f"accepted: {what}, filled with NaN at ({dim}, z) = {listed(noted, len(holes))}"
     return Irregularity(error, note)
 
 
@@ -154,10 +160,8 @@ def _missing_parts(cells: Sequence[Cell]) -> Irregularity | None:
     if not numbers:
         return None
     what = f"{len(numbers)} files of a concatenation are missing"
-    why = (
-        f"no file has InConcatenationNumber {_listed([str(n) for n in numbers[:_MOST_NAMED]], len(numbers))}"
-    )
-    return Irregularity(_refuse("missing-parts", what, why, "(0020,9162)"), f"accepted: {what}, {why}")
+    why = f"no file has InConcatenationNumber {listed([str(n) for n in numbers[:_MOST_NAMED]], len(numbers))}"
+    return Irregularity(refused("missing-parts", what, why, "(0020,9162)"), f"accepted: {what}, {why}")
 
 
 def _off_line(cells: Sequence[Cell]) -> Irregularity | None:
@@ -173,13 +177,14 @@ def _off_line(cells: Sequence[Cell]) -> Irregularity | None:
         return None
     what, far = "the slices do not lie on one line", f"{off_mm[worst]:.3g} mm"
     why = f"{_name(cells[worst].frames[0])} (slice {worst}) lies {far} beside it"
-    error = _refuse("shifted-slices", what, why, "(0020,0032)")
+    error = refused("shifted-slices", what, why, "(0020,0032)")
     return Irregularity(error, f"accepted: {what}, slice {worst} lies {far} beside it")
 
 
-def _refuse(kind: str, what: str, why: str, tag: str) -> SourceError:
+def refused(kind: str, what: str, why: str, tag: str) -> SourceError:
+    """Return the error of a kind, with the option that accepts it where there is one."""
     fix = "look for files that are missing or do not belong to the series"
     if kind in ALLOW:
         option = ALLOW[kind]
         fix += f", or accept it with {option}=True (--{option.replace('_', '-')})"
-    return SourceError(what, kind=kind, where=f"tag {tag}" if tag else "", why=why, fix=fix)
+    return SourceError(what, kind=kind, tag=tag, why=why, fix=fix)

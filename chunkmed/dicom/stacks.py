@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chunkmed.dicom.attributes import stack_attributes
+from chunkmed.dicom.contradictions import contradictions, doubts
 from chunkmed.dicom.decode import missing_decoder
 from chunkmed.dicom.geometry import geometry_of
 from chunkmed.dicom.grouping import groups_of
@@ -61,8 +62,14 @@ def stack_of(part: Ordered) -> Stack:
         note = f"{len(labels)} frames of reference in one series: taken as one"
         group = replace(group, assumptions=(*group.assumptions, note))
     key = keyed_identifier(group.identity)
-    warnings = (*geometry.warnings, *series.warnings, *_warnings(frames, padding_note))
-    found = tuple(irregularities(cells, series))
+    warnings = (
+        *group.warnings,
+        *geometry.warnings,
+        *series.warnings,
+        *doubts(cells, series, geometry),
+        *_warnings(frames, padding_note),
+    )
+    found = (*irregularities(cells, series), *contradictions(cells))
     return Stack(
         key=key,
         grid=geometry.grid(
@@ -88,7 +95,7 @@ def stack_of(part: Ordered) -> Stack:
 
 def _faults(part: Ordered, frames: Sequence[Frame]) -> Iterator[SourceError]:
     of_files = next((frame.file.problem for frame in frames if frame.file.problem is not None), None)
-    found = (of_files, part.problem, unfit(part.cells), bad_rescale(frames))
+    found = (of_files, part.group.problem, part.problem, unfit(part.cells), bad_rescale(frames))
     return (fault for fault in found if fault is not None)
 
 
@@ -102,8 +109,7 @@ def _rescale_with_holes(attributes: Mapping[str, Any], pixels: Pixels) -> dict[s
 
 def _located(problem: SourceError, key: str) -> SourceError:
     parts = problem.as_dict()
-    parts["where"] = ", ".join(filter(None, (f"series {key}", parts["where"])))
-    return SourceError(parts.pop("what"), **parts)
+    return SourceError(parts.pop("what"), **parts | {"series": key})
 
 
 def _warnings(frames: Sequence[Frame], padding_note: str) -> Iterator[str]:

@@ -140,7 +140,7 @@ class Stack:
         try:
             return self.pixels.read(spans, self.dtype)
         except SourceError as error:
-            error.where = f"series {self.key}, {error.where}"
+            error.series = self.key
             raise
 
     def accepting(
@@ -211,6 +211,7 @@ class Study:
         raise SourceError(
             f"there are {len(self.stacks)} series here",
             kind="several-series",
+            why=next((text for stack in self.stacks for text in stack.warnings if "are apart" in text), ""),
             fix=f"choose one of {self._choices()}",
         )
 

@@ -87,6 +87,7 @@ def clock_ms(raw: Any) -> float | None:
 #: Tags that tell the frames of one position apart: name -> (keywords in order of preference, reader).
 KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Key | None]]] = {
     "InstanceNumber": (("InstanceNumber",), number),
+    "SliceLocation": (("SliceLocation",), number),
     "ImageType": (("FrameType", "ImageType"), text),
     "ComplexImageComponent": (("ComplexImageComponent",), text),
     "EchoTime": (("EffectiveEchoTime", "EchoTime"), number),
@@ -95,6 +96,8 @@ KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Key | None]]] = {
     "RepetitionTime": (("RepetitionTime",), number),
     "DiffusionBValue": (("DiffusionBValue",), number),
     "DiffusionGradientOrientation": (("DiffusionGradientOrientation",), numbers),
+    "NumberOfSlices": (("NumberOfSlices",), number),
+    "ImagesInAcquisition": (("ImagesInAcquisition",), number),
     "TemporalPositionIdentifier": (("TemporalPositionIdentifier",), number),
     "TemporalPositionIndex": (("TemporalPositionIndex",), number),
     "TriggerTime": (("TriggerTime",), number),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from chunkmed.dicom.headers import Frame, Layout
 from chunkmed.errors import SourceError
+from chunkmed.private import file_identifier
 
 __all__ = [
     "bad_rescale",
@@ -26,7 +27,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 _LARGEST = 2**31
-_TAGS = "tags (0028,1053), (0028,1052)"
+_TAGS = "(0028,1053), (0028,1052)"
 
 
 def stored_dtype(layout: Layout) -> np.dtype[Any]:
@@ -57,7 +58,8 @@ def bad_rescale(frames: Iterable[Frame]) -> SourceError | None:
             return SourceError(
                 "the rescale cannot be applied",
                 kind="bad-rescale",
-                where=f"{frame.file.path.rpartition('/')[2]}, {_TAGS}",
+                file=file_identifier(frame.file.path),
+                tag=_TAGS,
                 why=f"slope {frame.slope:g}, intercept {frame.intercept:g}",
                 fix="correct the tags or leave the file out",
             )
@@ -118,7 +120,7 @@ def check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) -
         raise SourceError(
             "rescaled values do not fit",
             kind="value-overflow",
-            where=_TAGS,
+            tag=_TAGS,
             why=f"slope {slope} and intercept {intercept} give {min(ends)} to {max(ends)}, "
             f"{dtype} holds {limits.min} to {limits.max}",
             fix="read the stack's widened() values",
