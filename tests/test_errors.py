@@ -14,6 +14,9 @@ from chunkmed.errors import ChunkmedError, InputError, PlanError, SourceError, S
 PARTS = {
     "what": "nothing to read",
     "kind": "no-files",
+    "series": "3f2a",
+    "file": "7c1f",
+    "tag": "(0020,0032)",
     "where": "study/",
     "why": "it is empty",
     "kept": "3 series were kept",
@@ -32,7 +35,8 @@ def calls():
 
 def test_the_message_has_all_parts_in_order():
     error = SourceError(**PARTS)
-    assert str(error) == "nothing to read (study/): it is empty; 3 series were kept; check the path"
+    place = "series 3f2a, file 7c1f, tag (0020,0032), study/"
+    assert str(error) == f"nothing to read ({place}): it is empty; 3 series were kept; check the path"
     assert error.as_dict() == PARTS
 
 

@@ -119,8 +119,10 @@ def _off(locations: Vector, measures: Sequence[Vector]) -> Vector:
 
 
 def _of_spacing(cells: Sequence[Cell]) -> Irregularity | None:
-    told = {abs(frame.between_mm) for cell in cells for frame in cell.frames if frame.between_mm}
-    if len(told) != 1:
+    frames = [frame for cell in cells for frame in cell.frames]
+    told = {abs(frame.between_mm) for frame in frames if frame.between_mm}
+    # A series of a single slice says of the distance what it likes.
+    if len(told) != 1 or len({frame.file.series_uid for frame in frames}) > 1:
         return None
     (between,) = told
     origins = _origins(cells)

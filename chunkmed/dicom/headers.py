@@ -20,6 +20,7 @@ _PHOTOMETRICS = {
     1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
     3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT"),
 }
+_OTHER_PHOTOMETRICS = {"YBR_PARTIAL_420", "YBR_PARTIAL_422", "XYB", "ARGB", "CMYK", "HSV"}
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
@@ -151,6 +152,12 @@ def _guessed_syntax(dataset: Any) -> str:
     return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
 
 
+def _photometric_name(layout: Layout) -> str:
+    """Return the photometric interpretation; a word that is none may be any text."""
+    known = {name for names in _PHOTOMETRICS.values() for name in names} | _OTHER_PHOTOMETRICS
+    return layout.photometric if layout.photometric in known else "an unknown photometric interpretation"
+
+
 def unsupported(dataset: Any, layout: Layout, image_type: str, float_pixels: bool) -> str | None:
     """Return why this kind of image cannot be read yet, or None."""
     bits_fit = 0 < layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated
@@ -158,7 +165,7 @@ def unsupported(dataset: Any, layout: Layout, image_type: str, float_pixels: boo
         (str(dataset.get("SOPClassUID")) == _SEGMENTATION, "a DICOM segmentation is not an image series"),
         (
             layout.photometric not in _PHOTOMETRICS.get(layout.samples, ()),
-            f"{layout.samples} samples of {layout.photometric} are not read",
+            f"{layout.samples} samples of {_photometric_name(layout)} are not read",
         ),
         (layout.samples > 1 and layout.bits_allocated > 16, "colours of more than 16 bits are not read"),
         (

@@ -224,7 +224,13 @@ def _check_image(dataset: Any, preamble: bool) -> None:
         raise NotAnImageError(
             "no SOP class in it" if preamble else "not DICOM (no preamble and no SOP class)"
         )
-    raise NotAnImageError(f"no image in it ({UID(sop_class).name if preamble else 'no Rows and Columns'})")
+    raise NotAnImageError(f"no image in it ({_class_name(sop_class) if preamble else 'no Rows and Columns'})")
+
+
+def _class_name(uid: str) -> str:
+    """Return what the standard calls a SOP class; a UID that it does not know may be anything."""
+    name = UID(uid).name
+    return name if name != uid else "an object that the standard does not name"
 
 
 def _pixel_element(stream: BinaryIO, dataset: Any) -> tuple[str, int, int]:

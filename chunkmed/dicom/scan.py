@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.many import read_headers
@@ -12,6 +11,7 @@ from chunkmed.dicom.stacks import stacks_of
 from chunkmed.dicom.study import Skipped, Study
 from chunkmed.dicom.walk import Paths, find_files, printable
 from chunkmed.errors import SourceError
+from chunkmed.private import file_identifier
 
 __all__ = ["scan"]
 
@@ -58,7 +58,7 @@ def scan(paths: Paths, *, progress: Callable[[int, int], None] | None = None) ->
 
 
 def _nothing(skipped: list[Skipped]) -> SourceError:
-    named = [f"{Path(item.path).name}: {item.reason}" for item in skipped[:_MOST_NAMED]]
+    named = [f"file {file_identifier(item.path)}: {item.reason}" for item in skipped[:_MOST_NAMED]]
     more = f" and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
     return SourceError(
         "no DICOM image was found",

@@ -71,8 +71,13 @@ def series_tags(grid: Grid, modality: str, seed: int, slice_gap_mm: float) -> di
         "ImageOrientationPatient": [decimal(v) for v in (r0, r1, r2, c0, c1, c2)],
         "PixelSpacing": [decimal(dy), decimal(dx)],
         "SliceThickness": decimal(dz - slice_gap_mm if dz > slice_gap_mm else dz),
-        "SpacingBetweenSlices": decimal(dz),
+        "SpacingBetweenSlices": _between(grid),
     }
+
+
+def _between(grid: Grid) -> str | None:
+    """Return the distance that most slices have; a single slice has none."""
+    return decimal(float(np.median(np.abs(np.diff(grid.z_mm))))) if len(grid.z_mm) > 1 else None
 
 
 def slice_tags(grid: Grid, t: int, z: int, seed: int) -> dict[str, Any]:

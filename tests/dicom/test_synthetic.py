@@ -12,6 +12,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from chunkmed.dicom import Study, scan
 from chunkmed.errors import InputError, SourceError
+from chunkmed.private import file_identifier
 
 SERIES, FRAME = generate_uid(), generate_uid()
 ROWS, COLUMNS = 4, 6
@@ -104,7 +105,8 @@ def test_ragged_times_name_the_holes(tmp_path):
             pixels = np.full((ROWS, COLUMNS), t, np.uint16)
             write(tmp_path, f"{z}{t}", z, pixels, TemporalPositionIdentifier=t)
     problem = scan(tmp_path).stacks[0].problem
-    assert problem.kind == "ragged-cells" and "t 2, slice 1 (nearest: 11)" in str(problem)
+    assert problem.kind == "ragged-cells" and "t 2, slice 1 (nearest: file " in str(problem)
+    assert file_identifier(tmp_path / "11") in str(problem)
 
 
 def test_identical_pixels_at_one_position_are_dropped(tmp_path):
@@ -218,7 +220,7 @@ def test_nothing_to_read(tmp_path):
         scan(tmp_path / "no")
     assert caught.value.kind == "no-such-path"
     (tmp_path / "a.txt").write_text("hello")
-    with pytest.raises(SourceError, match=r"a\.txt: not DICOM") as caught:
+    with pytest.raises(SourceError, match=r"file [0-9a-f]{12}: not DICOM") as caught:
         scan(tmp_path)
     assert caught.value.kind == "no-dicom"
 

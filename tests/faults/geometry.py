@@ -25,6 +25,8 @@ from chunkmed.dicom.scan import scan
 from chunkmed.errors import ChunkmedError
 
 ROWS, COLUMNS = 3, 4
+#: Cases of the short form.
+SHORT = 1000
 POSITION, ORIENTATION, SPACING = 0x00200032, 0x00200037, 0x00280030
 THICKNESS, BETWEEN, LOCATION = 0x00180050, 0x00180088, 0x00201041
 NUMBER, SERIES, INSTANCE, FRAME = 0x00200013, 0x0020000E, 0x00080018, 0x00200052
@@ -395,8 +397,12 @@ class Verdict:
 
 
 def judged(folder: Path, seed: int) -> Verdict:
-    """Run a case as a user would: convert what is there, strictly."""
-    good, case = mutated(seed)
+    """Run the case of a number as a user would."""
+    return judgement(folder, *mutated(seed))
+
+
+def judgement(folder: Path, good: Base, case: Case) -> Verdict:
+    """Convert what is there, strictly, and compare with the truth."""
     write(folder, case.slices)
     try:
         study = scan(folder)
