@@ -15,10 +15,11 @@ import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import dicom, provenance
 from chunkmed.coords import attach
 from chunkmed.dicom import Choices
-from chunkmed.errors import SourceError
+from chunkmed.errors import ChunkmedError, SourceError
 from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.views import view
+from chunkmed.private import note
 from chunkmed.stored import open_store
 from chunkmed.writing import write_image
 
@@ -58,6 +59,7 @@ def convert(
     frames: str | None = None,
     overwrite: bool = False,
     pyramid: bool = True,
+    keep_phi: bool = False,
 ) -> xr.DataArray:
     """Convert one DICOM series to an OME-Zarr store, slab by slab, and return the image.
 
@@ -85,6 +87,9 @@ def convert(
         Replace an existing store, its label images included; what chunkmed did not write never.
     pyramid : bool, default True
         Write coarser levels too, for viewers.
+    keep_phi : bool, default False
+        Keep what identifies patient and study (names, dates, UIDs, free text of standard elements) as
+        the attribute ``identifying`` of the image. Without it nothing of that leaves the input.
 
     Returns
     -------
@@ -102,13 +107,29 @@ def convert(
     target = Path(store_path).resolve()
     for text in stack.warnings:
         warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
+    if keep_phi:
+        stack = dicom.with_identity(stack)
+    try:
+        _write_widening(stack, target, overwrite, pyramid)
+    except ChunkmedError as error:
+        error.kept = error.kept or _kept(error)
+        raise
+    return open_store(target)
+
+
+def _write_widening(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: bool) -> None:
     try:
         _write_stack(stack, target, overwrite, pyramid)
     except SourceError as error:
         if error.kind != "value-overflow":
             raise
         _write_stack(stack.widened(), target, overwrite, pyramid)
-    return open_store(target)
+
+
+def _kept(error: ChunkmedError) -> str:
+    if isinstance(error, SourceError):
+        return "slices before it are kept, the same call goes on from there once the file is repaired"
+    return ""
 
 
 def open_dicom(
@@ -132,8 +153,11 @@ def _chosen(source: Any, series: str | int | None, choices: Choices) -> dicom.St
         study = source if isinstance(source, dicom.Study) else dicom.scan(source)
         stack = dicom.certainly_merged(study, series) if choices.merge_series else study.select(series)
     stack = dicom.accepted(stack, choices)
+    note(stack.key, stack.pixels.folder)
     if stack.problem is not None:
-        raise stack.problem
+        problem = stack.problem
+        problem.kept = "nothing was written"
+        raise problem
     return stack
 
 

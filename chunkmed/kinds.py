@@ -172,6 +172,7 @@ _PROCESS = """
 demo-failed              the job of the demo failed
 interrupted              Ctrl-C
 out-of-memory            the memory of the machine is used up
+system-error             the operating system refused something, like a write to a full disk
 terminated               SIGTERM
 unexpected               a fault of chunkmed: please report it
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ __all__ = ["command"]
 @dicom_options
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there.")
 @click.option("--no-pyramid", is_flag=True, help="Write no coarser levels.")
+@click.option("--keep-phi", is_flag=True, help="Keep names, dates and UIDs of the headers in the store.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @budget_options
 def command(
     path: str,
@@ -25,6 +28,8 @@ def command(
     series: str | None,
     overwrite: bool,
     no_pyramid: bool,
+    keep_phi: bool,
+    as_json: bool,
     memory: str | None,
     workers: int | None,
     **choices: Any,
@@ -42,8 +47,21 @@ def command(
     with scanning() as progress:
         study = dicom.scan(path, progress=progress)
     with config(memory, workers), Progress("slices"):
-        image = convert(study, store, series=series, overwrite=overwrite, pyramid=not no_pyramid, **choices)
-    for sentence in describe(store.resolve())["assumptions"]:
+        image = convert(
+            study,
+            store,
+            series=series,
+            overwrite=overwrite,
+            pyramid=not no_pyramid,
+            keep_phi=keep_phi,
+            **choices,
+        )
+    about = describe(store.resolve())
+    if as_json:
+        told = {"store": str(store), "sizes": dict(image.sizes), "dtype": str(image.dtype)}
+        click.echo(json.dumps(told | {"assumptions": about["assumptions"]}, indent=2))
+        return
+    for sentence in about["assumptions"]:
         click.echo(f"assumed    {sentence}")
     sizes = " x ".join(f"{size} {dim}" for dim, size in image.sizes.items())
     click.echo(f"wrote      {store}: {sizes}, {image.dtype}")

@@ -22,7 +22,7 @@ __all__ = ["INTERRUPTED", "SOME_FAILED", "TERMINATED", "described", "show"]
 SOME_FAILED, INTERRUPTED, TERMINATED = 3, 130, 143
 _RESUMES = "what is finished is kept, nothing half-written shows: the same command goes on from there"
 _IDENTIFIER = re.compile(r"\bfile ([0-9a-f]{12})\b")
-_INDENT, _NARROWEST, _MOST_FILES = 8, 40, 6
+_INDENT, _NARROWEST, _MOST_FILES = 10, 40, 6
 
 
 def described(error: BaseException) -> tuple[ChunkmedError, int]:
@@ -36,6 +36,9 @@ def described(error: BaseException) -> tuple[ChunkmedError, int]:
     if isinstance(error, MemoryError):
         fix = "give --memory a smaller size, or fewer --workers"
         return ChunkmedError("the memory is used up", kind="out-of-memory", kept=_RESUMES, fix=fix), 1
+    if isinstance(error, OSError) and error.strerror:
+        what = f"the system refused: {error.strerror}"
+        return ChunkmedError(what, kind="system-error", where=_raised_in(error), kept=_RESUMES), 1
     return _unexpected(error), 1
 
 
@@ -52,9 +55,8 @@ def _unexpected(error: BaseException) -> ChunkmedError:
 
     known = versions()
     about = f"chunkmed {known['chunkmed']}, Python {known['python']}, {platform.system()}"
-    system = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
     return ChunkmedError(
-        f"an unexpected {type(error).__name__}{system}",
+        f"an unexpected {type(error).__name__}",
         kind="unexpected",
         where=_raised_in(error),
         why=f"this is a fault of chunkmed ({about})",

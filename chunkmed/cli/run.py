@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = ["command", "parse_settings"]
 )
 @budget_options
 @click.option("--overwrite", is_flag=True, help="Replace results that are in OUT.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary and files as JSON.")
 def command(
     recipe: str,
     source: str,
@@ -38,6 +40,7 @@ def command(
     memory: str | None,
     workers: int | None,
     overwrite: bool,
+    as_json: bool,
     **choices: Any,
 ) -> None:
     """Run RECIPE on INPUT and write store, tables, curve and picture into OUT.
@@ -62,6 +65,10 @@ def command(
             labels=given,
             overwrite=overwrite,
         )
+    if as_json:
+        told = {"summary": result.summary, "assumptions": result.assumptions, "seconds": result.seconds}
+        click.echo(json.dumps(told | {"files": [str(path) for path in result.files]}, indent=2))
+        return
     _print(result)
 
 
