@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from chunkmed.dicom.study import Stack, Study
+from chunkmed.private import file_identifier
 
 __all__ = ["described"]
 
@@ -20,9 +21,10 @@ def described(study: Study) -> dict[str, Any]:
         ``spacing_mm`` (z, y, x), ``uniform``, ``direction``, ``origin_mm``, ``z_mm``, ``time_dim``,
         ``time_ms``, ``attributes``, ``assumptions``, ``warnings``, ``flags``, ``problems`` (kind, what,
         where, why, fix), ``accepted_by`` (options), ``members`` (keys of the series that were merged)
-        and ``files`` (how many); ``skipped``: ``path`` and ``reason``.
+        and ``files`` (how many); ``skipped``: of each file its keyed
+        identifier ``file`` and the ``reason``.
     """
-    skipped = [{"path": item.path, "reason": item.reason} for item in study.skipped]
+    skipped = [{"file": file_identifier(item.path), "reason": item.reason} for item in study.skipped]
     return {"stacks": [_stack(stack) for stack in study.stacks], "skipped": skipped}
 
 

@@ -20,6 +20,8 @@ from chunkmed.grid import Grid
 
 __all__ = ["Skipped", "Stack", "Study"]
 
+_MOST_REASONS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -207,7 +209,15 @@ class Study:
             if len(candidates) == 1:
                 return candidates[0]
         if not self.stacks:
-            raise SourceError("there is no image series here", kind="no-series")
+            raise SourceError(
+                "there is no image series here",
+                kind="no-series",
+                why="; ".join(dict.fromkeys(item.reason for item in self.skipped[:_MOST_REASONS])),
+                fix="see chunkmed scan",
+            )
+        if len({stack.faults[0].why if stack.faults else str(i) for i, stack in enumerate(self.stacks)}) == 1:
+            # One series that came apart by what is wrong with it.
+            return max(self.stacks, key=lambda stack: len(stack.pixels.names))
         raise SourceError(
             f"there are {len(self.stacks)} series here",
             kind="several-series",

@@ -50,12 +50,11 @@ def test_no_such_folder(tmp_path):
 def test_no_dicom_in_it(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "readme.txt").write_text("not an image")
-    refused(
-        chunkmed("run", "threshold-objects", tmp_path / "in", tmp_path / "out"),
-        1,
-        "no DICOM",
-        "chunkmed which",
-    )
+    done = chunkmed("run", "threshold-objects", tmp_path / "in", tmp_path / "out")
+    refused(done, 1, "no DICOM", "chunkmed which", "not DICOM")
+    identifier = done.stderr.split("chunkmed which ")[1].split()[0]
+    named = chunkmed("which", identifier)
+    assert named.stdout.split() == [identifier, str(tmp_path / "in" / "readme.txt")]
 
 
 def test_convert_and_scan(study, tmp_path):
