@@ -10,6 +10,7 @@ import pytest
 import chunkmed
 from chunkmed import errors
 from chunkmed.errors import ChunkmedError, InputError, PlanError, SourceError, StoreError
+from chunkmed.kinds import KINDS
 
 PARTS = {
     "what": "nothing to read",
@@ -89,3 +90,42 @@ def test_messages_are_one_clause():
         for text in [*call.args[:1], *(word.value for word in call.keywords if word.arg in PARTS)]:
             if isinstance(text, ast.Constant):
                 assert not text.value.endswith("."), f"{name}:{call.lineno}"
+
+
+def literal_kinds():
+    """Every text that may become a kind: given as one, or the first or second text of what makes an error."""
+    folder = Path(chunkmed.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            given = [word.value for word in node.keywords if word.arg == "kind" and name != "argsort"]
+            if name in ("_refuse", "refused"):
+                given += node.args[:2]
+            for part in given:
+                for text in ast.walk(part):
+                    if isinstance(text, ast.Constant) and re.fullmatch(r"[a-z]+(-[a-z]+)*", str(text.value)):
+                        yield f"{path.relative_to(folder)}:{node.lineno}", text.value
+
+
+def test_every_kind_is_listed_with_what_it_means():
+    """A new kind needs a row in ``chunkmed/kinds.py``; a row that nothing raises goes."""
+    found = dict(reversed(pair) for pair in literal_kinds())
+    assert len(found) > 130
+    assert {kind: where for kind, where in found.items() if kind not in KINDS} == {}
+    named = set(found) | {row[0] for row in geometry_kinds()}
+    assert set(KINDS) - named == set()
+
+
+def geometry_kinds():
+    from chunkmed.dicom import grouping
+
+    return grouping._GEOMETRY.values()
+
+
+def test_meanings_are_short_lines():
+    assert list(KINDS) == list(dict.fromkeys(KINDS))
+    for kind, meaning in KINDS.items():
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind) and 4 < len(meaning) < 90, kind
+        assert not meaning.endswith(".")

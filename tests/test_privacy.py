@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
+import re
 import stat
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 
 import chunkmed as cm
-from chunkmed import private
+from chunkmed import private, store
 from chunkmed.dicom import described, scan
 from chunkmed.errors import ChunkmedError
 from chunkmed.grid import Grid
@@ -44,12 +46,12 @@ def values(t: int, z: int) -> np.ndarray:
     return np.where((y - 12) ** 2 + (x - 16) ** 2 < 49, 900, 10 + t + z)
 
 
-def grid(slices: int = 4) -> Grid:
+def grid(slices: int = 5) -> Grid:
     axes = (tuple(np.arange(n) * step) for n, step in ((slices, 3.0), (24, 1.0), (32, 1.0)))
     return Grid(*axes, time_ms=(0.0,))
 
 
-def marked(folder: Path, *, slices: int = 4) -> list[Path]:
+def marked(folder: Path, *, slices: int = 5) -> list[Path]:
     """Write a series with a marker in every element that can hold text, nested and private ones too."""
     paths = write_series(folder / f"{MARK}-folder", values, grid(slices), modality="CT")
     out = []
@@ -96,10 +98,10 @@ def plant(dataset: Dataset) -> None:
     dataset.BurnedInAnnotation = "YES"
 
 
+#: Command sets, file meta and directory elements have no place in a data set.
+_NOT_HERE = (0x0000, 0x0002, 0x0004, 0x7FE0)
 DICTIONARY = {
-    row[4]: (row[0],)
-    for tag, row in DicomDictionary.items()
-    if row[4] and tag >> 16 not in (0x0000, 0x0002, 0x0004, 0x7FE0)
+    row[4]: (row[0],) for tag, row in DicomDictionary.items() if row[4] and tag >> 16 not in _NOT_HERE
 }
 
 
@@ -150,6 +152,10 @@ def test_no_marker_leaves_a_job(study, tmp_path, caplog, capfd):
         result = run_job(chosen, study, tmp_path / "out")
     assert result.table.sizes["label"] == 1
     assert leaks(tmp_path / "out") == []
+    umask = os.umask(0o022)
+    os.umask(umask)
+    tables = [path for path in (tmp_path / "out").iterdir() if path.is_file() and path.suffix != ".lock"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tables} == {0o666 & ~umask}
     said = [*caplog.messages, *(str(item.message) for item in told), *capfd.readouterr(), repr(result)]
     assert [text for text in said if found(text)] == []
     assert any("burned into the pixels" in str(item.message) for item in told)
@@ -226,8 +232,8 @@ def test_no_marker_in_errors(study, tmp_path, kind):
     assert not any(found(repr(one)) or found(str(one)) for one in chain if one)
     assert not found(json.dumps(error.as_dict()))
     # The user can find out which file is meant.
-    for word in str(error).split("file ")[1:]:
-        assert found(" ".join(private.paths_of(word[:12])))
+    for identifier in re.findall(r"file ([0-9a-f]{12})", str(error)):
+        assert found(" ".join(private.paths_of(identifier)))
 
 
 def test_reading_errors_hold_no_marker(study, tmp_path):
@@ -281,11 +287,40 @@ def test_key_and_map_are_private_and_stores_follow_the_umask(tmp_path):
     assert str(tmp_path / "in") in {record["path"] for record in noted}
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out.zarr").rglob("*")}
     assert modes == {0o640, 0o750}
-    # Neither the key nor the map lies in the store, and nothing there can run code when it is read.
-    assert not any(path.suffix in (".key", ".map", ".pkl") for path in (tmp_path / "out.zarr").rglob("*"))
+    # Neither the key nor the map lies in the store.
     secret = key.read_bytes()
     whole = [path.read_bytes() for path in (tmp_path / "out.zarr").rglob("*") if path.is_file()]
     assert not any(secret in raw or secret.hex().encode() in raw for raw in whole)
+    assert not any(str(tmp_path / "in").encode() in raw for raw in whole)
+
+
+def test_stores_hold_json_and_shards_and_are_read_without_unpickling(tmp_path, monkeypatch):
+    write_series(tmp_path / "in", values, grid(2), modality="CT")
+    image = cm.convert(tmp_path / "in", tmp_path / "out.zarr")
+    cm.save(image > 500, tmp_path / "out.zarr", name="bright")
+    for path in (tmp_path / "out.zarr").rglob("*"):
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.is_file():
+            # A shard or a coordinate: its place says so, and its bytes are no pickle.
+            assert "c" in path.relative_to(tmp_path).parts, path
+            assert not pickled(path.read_bytes())
+
+    def refused(*_: object) -> None:
+        raise AssertionError("a store is unpickled")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refused)
+    cm.open(tmp_path / "out.zarr", label="bright").compute(scheduler="synchronous")
+    assert store.verify(tmp_path / "out.zarr") == []
+
+
+def pickled(raw: bytes) -> bool:
+    try:
+        pickle.loads(raw)
+    except Exception:
+        return False
+    return True
 
 
 def test_loose_modes_are_tightened(tmp_path, monkeypatch):

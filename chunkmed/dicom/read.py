@@ -134,10 +134,15 @@ def _general(dataset: Any, float_pixels: bool) -> tuple[Header, tuple[str | None
 def _problem(path: str, reason: str | None, unclear: str | None) -> SourceError | None:
     if reason is None and unclear is None:
         return None
-    kind = "unsupported-object" if reason else "ambiguous-frames"
     what = "these images cannot be read" if reason else "the frames of this file cannot be placed"
     fix = "" if reason else 'say what they are: frames="t" or frames="z" (--frames t, --frames z)'
-    return SourceError(what, kind=kind, file=file_identifier(path), why=reason or unclear or "", fix=fix)
+    return SourceError(
+        what,
+        kind="unsupported-object" if reason else "ambiguous-frames",
+        file=file_identifier(path),
+        why=reason or unclear or "",
+        fix=fix,
+    )
 
 
 def _check_start(file: BinaryIO) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 import time
 import uuid
@@ -106,8 +107,7 @@ def _base() -> Path:
     base = Path(given or tempfile.gettempdir()) / f"chunkmed-scratch-{user}"
     try:
         base.mkdir(mode=0o700, parents=given is not None, exist_ok=True)
-        if hasattr(os, "getuid") and base.stat().st_uid != os.getuid():
-            raise PermissionError(1, "it belongs to somebody else")
+        _check_own(base)
         _sweep_stale(base)
     except OSError as error:
         raise PlanError(
@@ -118,6 +118,17 @@ def _base() -> Path:
             fix="set CHUNKMED_SCRATCH to a folder with space",
         ) from error
     return base
+
+
+def _check_own(base: Path) -> None:
+    """Refuse a folder that others prepared: what is stale in it is deleted, what is there is trusted."""
+    about = base.lstat()
+    if stat.S_ISLNK(about.st_mode):
+        raise PermissionError(1, "it is a link to another place")
+    if hasattr(os, "getuid") and about.st_uid != os.getuid():
+        raise PermissionError(1, "it belongs to somebody else")
+    if about.st_mode & 0o077:
+        base.chmod(0o700)
 
 
 def _sweep_stale(base: Path) -> None:

@@ -1,6 +1,7 @@
 """The passes of a sink: what is kept on disk, why, for how long, and what a resumed call does."""
 
 import gc
+import os
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
@@ -24,6 +25,7 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Source
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.run import observing
+from chunkmed.graph.scratch import _base as scratch_folder
 from chunkmed.graph.views import view
 
 RNG = np.random.default_rng(5)
@@ -225,6 +227,23 @@ def test_no_place_for_scratch(tmp_path, monkeypatch):
     with pytest.raises(PlanError, match="CHUNKMED_SCRATCH") as error:
         total(cm.checkpoint(sourced(VALUES, (5, 6, 7)) > 3))
     assert error.value.kind == "no-scratch"
+
+
+def test_scratch_is_the_users_own(tmp_path, monkeypatch):
+    """What is stale in it is deleted: through a link that would be somebody's data."""
+    monkeypatch.setenv("CHUNKMED_SCRATCH", str(tmp_path))
+    base = tmp_path / f"chunkmed-scratch-{os.getuid()}"
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "old").write_text("precious")
+    os.utime(tmp_path / "victim" / "old", (0, 0))
+    base.symlink_to(tmp_path / "victim")
+    with pytest.raises(PlanError, match="it is a link"):
+        scratch_folder()
+    assert (tmp_path / "victim" / "old").read_text() == "precious"
+    base.unlink()
+    base.mkdir(mode=0o777)
+    base.chmod(0o777)
+    assert scratch_folder() == base and base.stat().st_mode & 0o777 == 0o700
 
 
 def test_halos_that_cost_more_than_a_pass_are_not_computed():
