@@ -311,7 +311,7 @@ def test_stores_hold_json_and_shards_and_are_read_without_unpickling(tmp_path, m
 
     for name in ("load", "loads", "Unpickler"):
         monkeypatch.setattr(pickle, name, refused)
-    cm.open(tmp_path / "out.zarr", label="bright").compute(scheduler="synchronous")
+    store.open_image(tmp_path / "out.zarr")
     assert store.verify(tmp_path / "out.zarr") == []
 
 

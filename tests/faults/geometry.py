@@ -47,6 +47,7 @@ UNDECIDABLE = {
     "all turned": "another orientation with the same positions is a sheared, or mirrored, good series",
     "all pixels": "nothing but PixelSpacing says how large a pixel is",
     "end dropped": "nothing counts the slices of a series (of PET NumberOfSlices does)",
+    "end over end": "the first slice put behind the last makes another good series",
     "every second dropped": "without SpacingBetweenSlices what is left is a good series",
     "exchanged": "without SliceLocation and numbers nothing tells which slice lies where",
 }
@@ -144,6 +145,9 @@ def _moved(rng: random.Random, base: Base, case: Case) -> None:
     tags, normal = rng.choice(case.slices), _normal(case.slices[0])
     by = rng.choice((0.001, 0.01, 0.03, 0.1, 0.5, 1.0, 1.5, -0.7, -1.0, 3.0, -30.0)) * base.step_mm
     _shift(tags, by * normal)
+    steps = np.diff(sorted(set(_depths(case))))
+    if abs(by) > base.step_mm and np.ptp(steps) < 1e-3:
+        case.excuse("end over end", LOCATION, NUMBER)
 
 
 def _moved_across(rng: random.Random, base: Base, case: Case) -> None:
