@@ -49,6 +49,7 @@ _ALIKE = (
     *("tests/ndimage/", "tests/intensity/", "test_packed.py", "test_shapes.py"),
     # The main job runs on all of them, before the tests.
     "tests/cli/test_cli.py",
+    *("test_geometry_faults.py", "tests/test_privacy.py"),
     "test_scipys.py::test_scipys_own_tests",
 )
 
