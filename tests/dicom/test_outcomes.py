@@ -16,6 +16,7 @@ from dicom.outcomes import COLOUR, INTEGER, TABLE, Outcome
 
 import chunkmed as cm
 from chunkmed.errors import ChunkmedError, InputError, SourceError
+from chunkmed.private import paths_of
 
 PLACEHOLDERS = {"deidentified", "anonymous", "none"}
 ROUNDING_MM = 0.0051  # the reference rounds its positions to 0.01 mm
@@ -327,6 +328,12 @@ def names_series(error):
     return re.search(r"\b[0-9a-f]{12}\b", str(error)) is not None
 
 
+def with_names(error):
+    """Return a message with the names of files in place of their keyed identifiers."""
+    name = lambda found: paths_of(found[1])[0].rpartition("/")[2]  # noqa: E731
+    return re.sub(r"\bfile ([0-9a-f]{12})", name, str(error))
+
+
 def check_skipped(check, row, data, source):
     listed = {item.path: item.reason for item in cm.scan(data / row.name).skipped}
     check("skipped", row.skipped, lambda: listed[str(source)], says(row.skipped))
@@ -365,7 +372,8 @@ def test_outcome(row: Outcome, data, reference, tmp_path):
     if row.refused:
         kind = lambda: raised(lambda: cm.convert(source, where)).kind  # noqa: E731
         check("refused", row.refused, kind, says(f"^({row.refused})$"))
-        check("words", row.words, lambda: raised(lambda: cm.convert(source, where)), says(row.words))
+        told = lambda: with_names(raised(lambda: cm.convert(source, where)))  # noqa: E731
+        check("words", row.words, told, says(row.words))
         check("names series", "its key", lambda: raised(lambda: cm.convert(source, where)), names_series)
         check("nothing left", False, where.exists)
         lazily = lambda: raised(lambda: cm.open(source).compute()).kind  # noqa: E731

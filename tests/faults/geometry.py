@@ -410,6 +410,8 @@ def judgement(folder: Path, good: Base, case: Case) -> Verdict:
     write(folder, case.slices)
     try:
         study = scan(folder)
+        if any("cannot be put together" in item.reason for item in study.skipped):
+            return Verdict("unnamed", study.skipped[0].reason)
         stack = study.select()
         if stack.problem is not None:
             raise stack.problem
@@ -418,8 +420,7 @@ def judgement(folder: Path, good: Base, case: Case) -> Verdict:
         named = error.kind != "unexpected" and (error.series or error.fix)
         return Verdict("refused" if named else "unnamed", error.kind)
     if study.skipped:
-        strange = any("cannot be put together" in item.reason for item in study.skipped)
-        return Verdict("unnamed" if strange else "warned", study.skipped[0].reason)
+        return Verdict("warned", study.skipped[0].reason)
     told = [text for text in stack.warnings if "PixelPadding" not in text]
     if told:
         return Verdict("warned", told[0])
