@@ -76,6 +76,7 @@ bad-argument             an argument that the function of the user does not take
 bad-axis                 an axis that the image does not have
 bad-bins                 bins that are none
 bad-box                  a box leaves the image
+bad-choice               a choice of slices or time points that is none
 bad-connectivity         a connectivity that is none
 bad-count                a count that is none
 bad-cval                 a fill value that is none
@@ -83,6 +84,7 @@ bad-depth                a depth that is none
 bad-dims                 dims that are no image's
 bad-dtype                a dtype that does not serve here
 bad-extent               a size of another kind than the objects have
+bad-format               a kind of file that is not written
 bad-form                 a DICOM form that cannot be written
 bad-frames               frames are neither t nor z, or the headers say what they are
 bad-function             a function that cannot be applied
@@ -123,6 +125,7 @@ colour-image             colours where single values are needed
 empty-curve              a curve without time points
 empty-footprint          a footprint without elements
 empty-image              an image without voxels
+missing-extra            an optional package is not there: the message names the extra
 needs-labels             labels are needed
 no-axes                  an image without axes
 no-center                a structure that never comes to rest
@@ -138,6 +141,7 @@ no-step                  sizes in mm need rows and columns
 no-such-identifier       a keyed identifier that is not known here
 no-such-kind             there is no such kind of error
 no-thickness             a volume needs the thickness of its slice
+no-time-point            there is no such time point
 no-time                  an image without time points
 no-values                there are no values
 no-volume                a curve that is never above zero
