@@ -20,6 +20,7 @@ __all__ = ["batch_cluster", "processes_and_threads"]
 
 #: What dask-jobqueue is not told as it stands in the settings.
 _OWN_KEYS = ("lifetime_s", "tls", "host", "shared_temp_directory", "worker_extra_args")
+_SIZE = ("cores", "memory")
 
 
 @contextmanager
@@ -42,6 +43,7 @@ def batch_cluster(settings: JobSettings, jobs: int, *, insecure: bool) -> Iterat
         ``bad-cluster-config``.
     """
     make = getattr(jobqueue(), BATCH_SYSTEMS[settings.system])
+    _check_size(settings)
     _check_commands(settings.system, make.job_cls)
     with _security(settings, insecure) as security, _made(make, settings, security) as cluster:
         _submit(cluster, settings.system, jobs)
@@ -49,9 +51,10 @@ def batch_cluster(settings: JobSettings, jobs: int, *, insecure: bool) -> Iterat
 
 
 def _submit(cluster: Any, system: str, jobs: int) -> None:
-    cluster.scale(jobs=jobs)
+    from chunkmed.cluster.jobs import submit_first
+
     try:
-        cluster.sync(_submitted, cluster)
+        cluster.sync(submit_first, cluster)
     except RuntimeError as error:
         raise PlanError(
             f"{system} takes no job",
@@ -61,10 +64,6 @@ def _submit(cluster: Any, system: str, jobs: int) -> None:
         ) from error
     # A job that is cancelled is replaced under adapt(), not under scale().
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
-
-
-async def _submitted(cluster: Any) -> None:
-    await cluster._correct_state()
 
 
 def _check_commands(system: str, job: Any) -> None:
@@ -78,12 +77,26 @@ def _check_commands(system: str, job: Any) -> None:
         )
 
 
+def _check_size(settings: JobSettings) -> None:
+    own = f"jobqueue.{settings.system}"
+    known = {name: settings.options.get(name) or dask.config.get(f"{own}.{name}") for name in _SIZE}
+    if missing := [name for name, value in known.items() if value is None]:
+        raise InputError(
+            f"the {' and '.join(missing)} of a job: not given",
+            kind="bad-cluster-config",
+            fix=f"write them into --cluster-config FILE, or into dask's configuration ({own})",
+        )
+
+
 def _made(make: Any, settings: JobSettings, security: Any) -> Any:
+    from chunkmed.cluster.jobs import job_class
+
     given = {name: value for name, value in settings.options.items() if name not in _OWN_KEYS}
     host = {"host": settings.options["host"]} if "host" in settings.options else {}
     options = {
         "log_directory": str(_state_folder() / "logs"),
         **given,
+        "job_cls": job_class(make.job_cls),
         "security": security,
         "worker_extra_args": _worker_arguments(settings),
         "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0", **host},
@@ -97,8 +110,8 @@ def _made(make: Any, settings: JobSettings, security: Any) -> Any:
         raise InputError(
             "the jobs of workers cannot be described",
             kind="bad-cluster-config",
-            why=_first_line(str(error)),
-            fix="give cores, memory and what else the batch system wants with --cluster-config FILE",
+            why=" ".join(str(error).split())[:300],
+            fix="change the cluster's configuration (--cluster-config)",
         ) from error
 
 
@@ -143,10 +156,6 @@ def _state_folder() -> Path:
     folder = Path(base) / "chunkmed"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), text)
 
 
 def _last_line(text: str) -> str:

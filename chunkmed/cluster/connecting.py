@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -169,9 +170,14 @@ def _reached(address: str, tls: str | os.PathLike[str] | None, timeout_s: float)
             "no dask scheduler answers",
             kind="no-scheduler",
             where=address,
-            why=" ".join(str(cause).split()) or type(cause).__name__,
+            why=_without_objects(str(cause)) or type(cause).__name__,
             fix="check that it runs, its address and its certificates",
         ) from error
+
+
+def _without_objects(text: str) -> str:
+    """Return one line without what only its programmer reads."""
+    return " ".join(re.sub(r"in <[^>]*>: ", "", text).split())
 
 
 def _wait_for_workers(client: Any, where: str, timeout_s: float) -> None:

@@ -20,6 +20,8 @@ from chunkmed.provenance import content_hash
 
 __all__ = ["Connection"]
 
+_CANNOT_IMPORT = ("ImportError", "ModuleNotFoundError", "AttributeError")
+
 
 @dataclass(frozen=True, repr=False)
 class _Call:
@@ -110,7 +112,10 @@ class Connection(AbstractContextManager["Connection"]):
     def _look(self, evidence: Evidence) -> dict[str, Seen]:
         try:
             found: dict[str, Seen] = self.client.run(look, evidence)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:
+            # What a worker cannot import comes back as a plain Exception that quotes it.
+            if not any(name in f"{type(error).__name__} {error}" for name in _CANNOT_IMPORT):
+                raise
             raise PlanError(
                 "a worker has no chunkmed, or another one",
                 kind="worker-without-chunkmed",
