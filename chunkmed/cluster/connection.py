@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import cloudpickle
 
 from chunkmed.cluster.sight import Evidence, Seen, look, nonces, sample, verdict
 from chunkmed.errors import PlanError, SourceError
@@ -23,20 +25,23 @@ __all__ = ["Connection"]
 _CANNOT_IMPORT = ("ImportError", "ModuleNotFoundError", "AttributeError")
 
 
-@dataclass(frozen=True, repr=False)
 class _Call:
-    """A call on its way: dask's logs show what a task is given, and paths may be names of people."""
+    """A call on its way, packed: neither the scheduler nor dask's logs see what it is given."""
 
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    settings: dict[str, Any]
+    def __init__(self, function: Callable[..., Any], arguments: Any, settings: Any) -> None:
+        self._packed = cloudpickle.dumps((function, arguments, settings))
 
     def __repr__(self) -> str:
         return "call"
 
+    def run(self) -> Any:
+        """Unpack it, and call."""
+        function, arguments, settings = pickle.loads(self._packed)  # noqa: S301 - of our own client
+        return function(*arguments, **settings)
+
 
 def _call(call: _Call) -> Any:
-    return call.function(*call.arguments, **call.settings)
+    return call.run()
 
 
 class Connection(AbstractContextManager["Connection"]):

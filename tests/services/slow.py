@@ -12,7 +12,6 @@ import numpy as np
 from many_blocks import small_blocks
 
 import chunkmed as cm
-import chunkmed.ndimage as ndi
 from chunkmed.coords import attach
 from chunkmed.graph.trace import ArrayReader
 from chunkmed.graph.views import from_reader
@@ -60,9 +59,9 @@ def values_of():
 
 
 def save(store: Path, notes: Path | None = None, seconds: float = 0.0) -> None:
-    """Save a smoothed image, block by block."""
+    """Save an image, block by block."""
     with small_blocks((3, 4, 5)):
-        cm.save(ndi.gaussian_filter(image_of(Slow(values_of(), notes, seconds)), 0.7), store, pyramid=False)
+        cm.save(image_of(Slow(values_of(), notes, seconds)) + 1, store, pyramid=False)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

@@ -136,12 +136,12 @@ with cm.connect("slurm", config={str(configuration)!r}, jobs=1):
 
 def test_workers_that_reach_their_wall_time_hand_over(long_form, configuration, tmp_path):
     path = tmp_path / "slurm.toml"
-    path.write_text(configuration.read_text() + "\nlifetime_s = 8\n")
+    path.write_text(configuration.read_text() + "\nlifetime_s = 20\n")
     notes = tmp_path / "notes"
     notes.mkdir()
     soon = dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"})
     with soon, cm.connect("slurm", config=path, jobs=2):
-        slow.save(tmp_path / "found.zarr", notes, seconds=2.0)
+        slow.save(tmp_path / "found.zarr", notes, seconds=4.0)
     assert len(list(notes.iterdir())) > 2
     with dask.config.set(scheduler="threads"):
         slow.save(tmp_path / "wanted.zarr")
