@@ -122,7 +122,17 @@ def _connected(
         return _scratch_only(scratch)
     from chunkmed.cluster import connect
 
+    _quietly()
     return connect(scheduler or cluster or "", config=cluster_config, scratch=scratch, **more)
+
+
+def _quietly() -> None:
+    """Leave it to our errors to say what was lost: dask logs each lost connection with its traceback."""
+    context = click.get_current_context(silent=True)
+    if context is None or not (context.obj or {}).get("debug"):
+        from chunkmed.cluster.library import silence
+
+        silence()
 
 
 def _scratch_only(scratch: str | None) -> AbstractContextManager[Any]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any
+
+import dask.config
 
 from chunkmed.errors import PlanError
 
-__all__ = ["distributed", "jobqueue", "temporary_security"]
+__all__ = ["distributed", "jobqueue", "silence", "temporary_security"]
+
+_NOISY = ("distributed", "tornado", "asyncio")
 
 
 def distributed() -> Any:
@@ -24,6 +29,15 @@ def temporary_security() -> Any:
     """Return a key and a certificate that exist in memory only, for this cluster alone."""
     _imported("cryptography")
     return distributed().Security.temporary()
+
+
+def silence() -> None:
+    """Let nothing be logged by this process, nor by workers that it starts as processes of its own."""
+    distributed()
+    for name in [*logging.root.manager.loggerDict, *_NOISY]:
+        if name.partition(".")[0] in _NOISY:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    dask.config.set({"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"})
 
 
 def _imported(name: str) -> Any:

@@ -36,7 +36,7 @@ def named(error: BaseException) -> ChunkmedError | None:
         return PlanError(
             "the dask scheduler is gone, or was told to cancel",
             kind="scheduler-lost",
-            why=_one_line(error),
+            why=str(getattr(error, "reason", "")) or _one_line(error),
             kept=_KEPT,
             fix="start it again and connect",
         )
