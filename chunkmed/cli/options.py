@@ -10,7 +10,7 @@ import click
 
 from chunkmed.errors import InputError
 
-__all__ = ["budget_options", "cluster_options", "dicom_options", "resources"]
+__all__ = ["budget_options", "cluster_options", "connected", "dicom_options", "resources"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -94,13 +94,13 @@ def resources(
     own = scheduler is None and cluster is None
     limited = own or (scheduler is not None and memory is not None)
     with (
-        _connected(scheduler, cluster, see=see, writes=writes, **started, **more) as connection,
+        connected(scheduler, cluster, see=see, writes=writes, **started, **more) as connection,
         config(memory, workers) if limited else nullcontext(),
     ):
         yield connection
 
 
-def _connected(
+def connected(
     scheduler: str | None,
     cluster: str | None,
     *,
@@ -108,6 +108,7 @@ def _connected(
     scratch: str | None,
     **more: Any,
 ) -> AbstractContextManager[Any]:
+    """Return the cluster that the options ask for; what gives None where they ask for none."""
     if scheduler is not None and cluster is not None:
         raise InputError("--scheduler and --cluster", kind="bad-cluster", fix="give one of them")
     if scheduler is None and cluster is None:
