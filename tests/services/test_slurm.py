@@ -42,9 +42,9 @@ def configuration(slurm):
 
 @pytest.fixture(scope="module")
 def cluster(configuration):
-    # A lost job is replaced at once; a task that ended two workers is given up.
-    settings = {"distributed.deploy.lost-worker-timeout": "1s", "distributed.scheduler.allowed-failures": 1}
-    with dask.config.set(settings), cm.connect("slurm", config=configuration, jobs=2) as cluster:
+    # A lost job is replaced at once.
+    soon = dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"})
+    with soon, cm.connect("slurm", config=configuration, jobs=2) as cluster:
         yield cluster
     assert wait(lambda: not jobs()), "jobs are left"
     assert not list(configuration.parent.glob("tls-*"))
@@ -92,6 +92,7 @@ def job_and_process():
 
 
 def test_a_task_that_takes_more_memory_than_its_job_is_named(cluster, tmp_path):
+    cluster.client.run_on_scheduler(give_up_at_once)
     with slow.small_blocks((3, 4, 5)), pytest.raises(PlanError) as error:
         cm.save(slow.image_of(slow.Greedy(slow.values_of())) + 1, tmp_path / "image.zarr", pyramid=False)
     assert error.value.kind == "worker-killed"
@@ -99,6 +100,10 @@ def test_a_task_that_takes_more_memory_than_its_job_is_named(cluster, tmp_path):
     assert not (tmp_path / "image.zarr").exists()
     # The cluster is there for what comes next.
     assert cluster.submit(sum, [1, 2]).result(timeout=60) == 3
+
+
+def give_up_at_once(dask_scheduler):
+    dask_scheduler.allowed_failures = 0
 
 
 def test_what_slurm_refuses_is_said(configuration, tmp_path):
