@@ -5,7 +5,6 @@ import os
 # Its settings must be there before a test changes some of them.
 import distributed  # noqa: F401
 import pytest
-
 from services import slurm as real_slurm
 
 
