@@ -13,8 +13,10 @@ from services import slow
 from services.dask_processes import WITHOUT, kill, listening, scheduler, worker
 
 import chunkmed as cm
+from chunkmed.cli import main
 from chunkmed.cluster.certificates import certificates
 from chunkmed.errors import InputError, PlanError, SourceError
+from chunkmed.graph.scratch import scratch_folder
 
 # Workers cannot import this file.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -210,3 +212,28 @@ def test_without_the_extra_it_is_named(monkeypatch):
     with pytest.raises(PlanError, match=r"chunkmed\[cluster\]") as error:
         cm.connect("threads")
     assert error.value.kind == "missing-extra"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--jobs 2", "--jobs without a cluster"),
+        ("--insecure", "--insecure without a cluster"),
+        ("--scheduler tcp://127.0.0.1:1 --cluster slurm", "give one of them"),
+        ("--scheduler tcp://10.0.0.7:8786", "accept it with --insecure"),
+        ("--cluster slrum", "there is no cluster 'slrum'"),
+    ],
+)
+def test_options_of_the_command_line(options, said, capsys, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "threshold-objects", str(tmp_path), str(tmp_path / "out"), *options.split()])
+    assert ended.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and said in lines[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_scratch_lies_where_it_is_told(tmp_path):
+    with cm.connect("threads", workers=1, scratch=tmp_path / "here"):
+        assert scratch_folder().parent == tmp_path / "here"
+    assert scratch_folder().parent != tmp_path / "here"
