@@ -35,6 +35,7 @@ def local_cluster(processes: bool, workers: int | None, memory: int | float | st
         memory_limit=whole.memory // count,
         host="127.0.0.1" if processes else None,
         protocol="tcp://" if processes else "inproc://",
-        dashboard_address=None,
+        # Nothing at a port that another cluster may have.
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         worker_dashboard_address=None,
     )
