@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chunkmed import cardiac, compare, intensity, masks, ndimage, resample
     from chunkmed.cardiac import ejection_fraction
+    from chunkmed.cluster import connect
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
@@ -38,6 +39,7 @@ _PUBLIC = {
     "checkpoint": "chunkmed.graph.checkpoint:checkpoint",
     "compare": "chunkmed.compare",
     "config": "chunkmed.graph.budget:config",
+    "connect": "chunkmed.cluster:connect",
     "convert": "chunkmed.conversion:convert",
     "ejection_fraction": "chunkmed.cardiac:ejection_fraction",
     "explain": "chunkmed.explanation:explain",
@@ -65,6 +67,7 @@ __all__ = [
     "checkpoint",
     "compare",
     "config",
+    "connect",
     "convert",
     "ejection_fraction",
     "explain",

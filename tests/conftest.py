@@ -35,6 +35,7 @@ _ALIKE = (
     "test_store_faults.py::test_damage_is_never_silent",
     "test_store_faults.py::test_every_operation_fails_once",
     "tests/properties/",
+    "tests/services/",
     "test_warp.py::test_any_blocks_are_one_block",
     "test_parity.py::test_time_series_is_scipys",
     "test_parity.py::test_numpy_is_scipy_itself",

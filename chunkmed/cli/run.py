@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from chunkmed.cli.options import budget_options, dicom_options
+from chunkmed.cli.options import budget_options, cluster_options, dicom_options, resources
 from chunkmed.errors import InputError
 
 __all__ = ["command", "parse_settings"]
@@ -28,6 +28,7 @@ __all__ = ["command", "parse_settings"]
     help="Label image that stands in for a step (by default the one that is drawn).",
 )
 @budget_options
+@cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace results that are in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary and files as JSON.")
 def command(
@@ -41,7 +42,7 @@ def command(
     workers: int | None,
     overwrite: bool,
     as_json: bool,
-    **choices: Any,
+    **more: Any,
 ) -> None:
     """Run RECIPE on INPUT and write store, tables, curve and picture into OUT.
 
@@ -49,13 +50,16 @@ def command(
     store; OUT a folder.
     """
     from chunkmed.cli.progress import Progress
-    from chunkmed.graph.budget import config
     from chunkmed.job import run_job
     from chunkmed.recipe import load
 
     chosen = load(recipe).with_parameters(parse_settings(settings))
     given = dict(_label(text, chosen.picture) for text in labels)
-    with config(memory, workers), Progress():
+    choices = {
+        name: more.pop(name) for name in ("allow_missing", "allow_irregular", "merge_series", "frames")
+    }
+    inputs = [source, *(path.partition("#")[0] for path in given.values())]
+    with resources(memory, workers, see=inputs, writes=[out], **more), Progress():
         result = run_job(
             chosen,
             source,
