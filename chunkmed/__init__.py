@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
+    from chunkmed.exports import to_dicom_seg, to_nifti
     from chunkmed.graph.budget import config
     from chunkmed.graph.checkpoint import checkpoint
     from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
@@ -55,6 +56,8 @@ _PUBLIC = {
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
     "suv": "chunkmed.pet:suv",
+    "to_dicom_seg": "chunkmed.exports:to_dicom_seg",
+    "to_nifti": "chunkmed.exports:to_nifti",
     "volread": "chunkmed.images:volread",
 }
 
@@ -81,6 +84,8 @@ __all__ = [
     "save",
     "scan",
     "suv",
+    "to_dicom_seg",
+    "to_nifti",
     "volread",
 ]
 
