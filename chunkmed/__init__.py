@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
-    from chunkmed.exports import to_dicom_seg, to_nifti
+    from chunkmed.exports import to_nifti
     from chunkmed.graph.budget import config
     from chunkmed.graph.checkpoint import checkpoint
     from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
     from chunkmed.measures import measure, measure_objects
     from chunkmed.pet import suv
     from chunkmed.resample import reorient, resample_like
+    from chunkmed.seg_export import to_dicom_seg
     from chunkmed.tracking import follow
 
 __version__ = "0.1.0"
@@ -56,7 +57,7 @@ _PUBLIC = {
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
     "suv": "chunkmed.pet:suv",
-    "to_dicom_seg": "chunkmed.exports:to_dicom_seg",
+    "to_dicom_seg": "chunkmed.seg_export:to_dicom_seg",
     "to_nifti": "chunkmed.exports:to_nifti",
     "volread": "chunkmed.images:volread",
 }

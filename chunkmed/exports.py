@@ -21,7 +21,7 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.passes import make_program
 from chunkmed.grid import UNIFORM_TOLERANCE, Grid
 
-__all__ = ["to_nifti"]
+__all__ = ["check_absent", "to_nifti", "writing"]
 
 PathLike = str | os.PathLike[str]
 
@@ -71,7 +71,7 @@ def to_nifti(
     dtype = nifti_dtype(node.dtype, channels)
     start = start_bytes(grid, dtype, channels)
     program = make_program([node], sink_bytes=float(dtype.itemsize))
-    with _writing(target), draft_of(target) as draft:
+    with writing(target), draft_of(target) as draft:
         packed = target.name.endswith(".gz")
         plain = draft.with_name(f"{draft.name}.plain") if packed else draft
         try:
@@ -129,7 +129,7 @@ def _check_even(grid: Grid, allow_irregular: bool) -> None:
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
+def writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

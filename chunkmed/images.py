@@ -19,6 +19,8 @@ from chunkmed.errors import InputError, StoreError
 from chunkmed.foreign import Described, is_foreign, open_foreign, refuse_described
 from chunkmed.graph.lift import lift
 from chunkmed.grid import Grid
+from chunkmed.label_names import ATTRIBUTE, names_of
+from chunkmed.labelled import open_labels
 from chunkmed.stored import open_store
 from chunkmed.writing import write_image
 
@@ -179,7 +181,7 @@ def save(
         grid,
         folder,
         name=name,
-        attributes={},
+        attributes=_label_attributes(image),
         about=about,
         trigger_time_ms=times,
         label=True,
@@ -187,6 +189,12 @@ def save(
         pyramid=pyramid,
     )
     return open(target, label=name)
+
+
+def _label_attributes(labels: xr.DataArray) -> dict[str, Any]:
+    """Return the names of labels as they are stored."""
+    names = names_of(labels)
+    return {ATTRIBUTE: {str(number): name for number, name in names.items()}} if names else {}
 
 
 def _resolved(path: PathLike) -> Path:
@@ -225,31 +233,6 @@ def _check_label(image: xr.DataArray, target: Path) -> None:
             f"a label image of dtype {image.dtype}", kind="not-labels", fix="save integers or a mask"
         )
     check_grid(image, open(target), f"the image of {target.name}")
-
-
-def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray | None = None) -> xr.DataArray:
-    """Open a label image of a store, checked against the grid of ``like``.
-
-    Parameters
-    ----------
-    path : path
-        A store; without ``name`` its only label image, or the store's image itself.
-    name : str, optional
-        Name of the label image.
-    like : xarray.DataArray, optional
-        The image that the labels belong to.
-    """
-    target = _resolved(path)
-    if name is None and store.is_store(target):
-        names = store.label_names(target)
-        name = names[0] if len(names) == 1 else None
-    labels = open(target, label=name)
-    if labels.dtype.kind not in "iub":
-        raise InputError(f"{target.name} holds no labels", kind="not-labels", why=f"dtype {labels.dtype}")
-    if like is not None:
-        grid_of(like)  # refuses an image that has none
-        check_grid(labels, like, "the image")
-    return labels
 
 
 def volread(path: PathLike | Sequence[PathLike], *, series: str | int | None = None) -> xr.DataArray:
