@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -130,6 +129,7 @@ def _check_even(grid: Grid, allow_irregular: bool) -> None:
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
+    """Raise what the disk refuses as an error of ours."""
     try:
         yield
     except OSError as error:

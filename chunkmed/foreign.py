@@ -140,9 +140,7 @@ def _zarr(path: Path, described: Described, label: str | None, level: int) -> xr
     dims = described.dims or found.dims
     channel = found.channels.get(str(described.channel), described.channel)
     wanted = Described(described.spacing_mm, described.origin_mm, described.time_ms, dims, channel)
-    placing = wanted.placing.over(
-        Placing(found.spacing_mm, found.origin_mm, found.time_ms, found.direction)
-    )
+    placing = wanted.placing.over(Placing(found.spacing_mm, found.origin_mm, found.time_ms, found.direction))
     image = _arranged(Source(found.array), dims, placing, wanted, found.channels)
     image.name = label or "image"
     return image
@@ -154,7 +152,7 @@ def _array(array: Any, described: Described) -> xr.DataArray:
         dims, array = dims or tuple(str(dim) for dim in array.dims), array.data
     if store.is_zarr_array(array):
         node: Node = Source(store.foreign_array(array))
-    elif isinstance(array, da.Array) or isinstance(array, np.ndarray):
+    elif isinstance(array, da.Array | np.ndarray):
         node = node_of(array)
     else:
         raise InputError(

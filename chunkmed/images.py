@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
-from chunkmed import dicom, provenance, store
-from chunkmed.conversion import convert, open_dicom
-from chunkmed.coords import SPACE, check_grid, four_dims, grid_of
+from chunkmed import provenance, store
+from chunkmed.conversion import convert, open_dicom, refuse_dicom_options
+from chunkmed.coords import SPACE, check_grid, four_dims, grid_of, time_dim_of
 from chunkmed.dicom import Choices
 from chunkmed.errors import InputError, StoreError
 from chunkmed.foreign import Described, is_foreign, open_foreign, refuse_described
@@ -98,22 +98,15 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
     described = Described(spacing_mm, origin_mm, time_ms, dims, channel)
     if is_foreign(path):
-        _refuse_dicom_options(series, choices)
+        refuse_dicom_options(series, choices)
         return open_foreign(path, described, label=label, level=level)
     refuse_described(described)
     if isinstance(path, str | os.PathLike) and store.is_store(target := _resolved(path)):
-        _refuse_dicom_options(series, choices)
+        refuse_dicom_options(series, choices)
         return open_store(target, label, level)
     if label is not None or level:
         raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
     return open_dicom(path, series, choices)
-
-
-def _refuse_dicom_options(series: str | int | None, choices: Choices) -> None:
-    if choices != Choices():
-        raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
-    if series is not None:
-        raise InputError("series= is for DICOM", kind="bad-series", fix="leave it out")
 
 
 def save(
@@ -173,6 +166,8 @@ def save(
         return open(target)
     if not store.is_store(target):
         raise StoreError("no such store", kind="no-store", where=str(target), fix="save the image first")
+    full = _at_all_times(full, image, target)
+    grid, lifted = grid_of(full), lift(full)
     _check_label(full, target)
     about = {"history": [provenance.step("save", name=name)]}
     folder = target / "labels" / store.check_name(name)
@@ -225,6 +220,16 @@ def _check_positions(grid: Grid) -> None:
                 why="an OME-Zarr scale is positive",
                 fix=f'image.sortby("{axis}") turns it round without changing where voxels lie',
             )
+
+
+def _at_all_times(full: xr.DataArray, image: xr.DataArray, target: Path) -> xr.DataArray:
+    """Return labels that have no time axis at every time point of the store's image."""
+    theirs = open(target)
+    dim = time_dim_of(theirs)
+    if time_dim_of(image) is not None or dim is None or dim in image.coords or theirs.sizes[dim] == 1:
+        return full
+    one = full.isel({full.dims[0]: 0}, drop=True)
+    return one.expand_dims({dim: theirs.coords[dim]}).assign_coords(theirs.coords)
 
 
 def _check_label(image: xr.DataArray, target: Path) -> None:

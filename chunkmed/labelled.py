@@ -13,7 +13,7 @@ from chunkmed import store
 from chunkmed.coords import attach, check_grid, four_dims, grid_of
 from chunkmed.errors import InputError
 from chunkmed.foreign import Described, is_foreign, open_foreign
-from chunkmed.formats.dicom_seg import SegReader, Segmentation, is_segmentation, read_segmentation
+from chunkmed.formats.dicom_seg import Segmentation, SegReader, is_segmentation, read_segmentation
 from chunkmed.formats.seg_placing import own_grid, placed_in
 from chunkmed.graph.nodes import Source
 from chunkmed.graph.views import view
@@ -176,5 +176,3 @@ def _distinct(names: Mapping[int, str]) -> dict[int, str]:
     """Return names that tell segments apart: those that several share have their number with them."""
     texts = list(names.values())
     return {n: t if t and texts.count(t) == 1 else f"{t or 'segment'} {n}" for n, t in names.items()}
-
-

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from chunkmed.coords import attach, coordinates, four_dims, grid_of, time_dim_of
+from chunkmed.coords import attach, four_dims, grid_of, time_dim_of
 from chunkmed.errors import InputError
 from chunkmed.graph.box import whole
 from chunkmed.graph.flipped import Flipped
@@ -135,8 +135,9 @@ def _steps(mine: Grid, theirs: Grid, other_axes: bool) -> str:
     if np.allclose(sorted(a), sorted(b), rtol=1e-3):
         what = "axes in other directions" if other_axes else "axes that are turned by a little"
         return f"{what}, steps {_numbers(a)} mm as the image"
-    return f"steps {_numbers(a)} mm along z, y, x, shape {mine.shape[1:]}; the image has {_numbers(b)} mm, " + str(
-        theirs.shape[1:]
+    return (
+        f"steps {_numbers(a)} mm along z, y, x, shape {mine.shape[1:]}; the image has {_numbers(b)} mm, "
+        + str(theirs.shape[1:])
     )
 
 

@@ -18,6 +18,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "convert": "convert a DICOM series to an OME-Zarr store",
     "demo": "write a phantom study as DICOM, run the main job on it, compare with the truth",
+    "export": "write an image as NIfTI, or labels as a DICOM segmentation",
     "info": "say what a store holds: image, levels, label images, history",
     "plan": "say what running a recipe on a store will cost, before it runs",
     "recipe": "list, show and check recipes",

@@ -79,7 +79,7 @@ def placed_grid(
     if np.abs(direction - np.eye(3)).max() <= _STRAIGHT:
         x, y, z = x + origin[0], y + origin[1], z + origin[2]
         direction, origin = np.eye(3), np.zeros(3)
-    a, b, c = (tuple(line) for line in (direction + 0.0).tolist())
+    a, b, c = ((float(u), float(v), float(w)) for u, v, w in direction + 0.0)
     return Grid(
         z_mm=_rounded(z),
         y_mm=_rounded(y),

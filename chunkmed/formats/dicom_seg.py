@@ -92,7 +92,9 @@ def read_segmentation(path: str | os.PathLike[str]) -> Segmentation:
     try:
         found = read_whole_header(os.fspath(path), None)
     except NotAnImageError as error:
-        raise SourceError("the file cannot be read", kind="unreadable", where=where, why=str(error)) from error
+        raise SourceError(
+            "the file cannot be read", kind="unreadable", where=where, why=str(error)
+        ) from error
     dataset = found.dataset
     if str(dataset.get("SOPClassUID", "")) not in CLASSES:
         raise SourceError("this is no DICOM segmentation", kind="not-a-segmentation", where=where)
@@ -152,7 +154,12 @@ def _triple(values: Any) -> tuple[float, float, float]:
 
 
 def _check(found: Segmentation, header: Any) -> None:
-    numbers = [*found.spacing_mm, *found.row, *found.column, *(v for f in found.frames for v in f.position_lps)]
+    numbers = [
+        *found.spacing_mm,
+        *found.row,
+        *found.column,
+        *(v for f in found.frames for v in f.position_lps),
+    ]
     why, bits = "", found.layout.bits_allocated
     if found.kind not in ("BINARY", "LABELMAP"):
         why = f"it is {found.kind}: values are parts of a whole, not labels"
@@ -267,7 +274,7 @@ class SegReader:
         return out
 
     def _bits(self, number: int) -> Array:
-        """Return a frame of single bits: frames follow each other without a gap, in the middle of a byte too."""
+        """Return a frame of single bits: frames follow each other without a gap, even within a byte."""
         seen, layout = self.found.seen, self.found.layout
         size = layout.rows * layout.columns
         first, last = number * size // 8, -(-(number + 1) * size // 8)
@@ -288,7 +295,9 @@ def _bytes(seen: Seen, start: int, count: int) -> bytes:
     try:
         about = os.fstat(handle)
         if (about.st_size, about.st_mtime_ns) != (seen.size, seen.mtime_ns):
-            raise SourceError("the file has changed", kind="file-changed", where=seen.name, fix="open it again")
+            raise SourceError(
+                "the file has changed", kind="file-changed", where=seen.name, fix="open it again"
+            )
         raw = os.pread(handle, count, start)
     finally:
         os.close(handle)

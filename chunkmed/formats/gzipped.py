@@ -108,7 +108,11 @@ class GzipFile:
             while self._furthest.position < at and not self._furthest.ended:
                 self._advance(at)
             number = bisect.bisect_right(self._places, at) - 1
-            near = self._furthest if self._places[number] <= self._furthest.position <= at else self._kept[number]
+            near = (
+                self._furthest
+                if self._places[number] <= self._furthest.position <= at
+                else self._kept[number]
+            )
             out = near.copy()
         skip(out, at)
         return out

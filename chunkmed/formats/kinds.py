@@ -8,7 +8,14 @@ from pathlib import Path
 
 __all__ = ["kind_of"]
 
-_NAMES = {".nii": "nifti", ".nii.gz": "nifti", ".tif": "tiff", ".tiff": "tiff", ".ome.tif": "tiff", ".btf": "tiff"}
+_NAMES = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".ome.tif": "tiff",
+    ".btf": "tiff",
+}
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NIFTI = ((344, b"n+1\0"), (4, b"n+2\0"))
 

@@ -113,7 +113,7 @@ class NiftiReader:
         with self._opened().reading() as at:
             for (t, z), place in self._planes(box):
                 start = self.header.offset + ((t * shape[1] + z) * shape[2] + y0) * row
-                at(start, memoryview(rows).cast("B"))
+                at(start, rows.reshape(-1).view(np.uint8).data)
                 out[place] = rows[cut]
             if box[0][1] == shape[0] and box[1][1] == shape[1] and y1 == shape[2]:
                 at(self.header.offset + self.header.nbytes, memoryview(b""))

@@ -99,9 +99,12 @@ def parse_header(raw: bytes, where: str) -> NiftiHeader:
     code = int(fields["datatype"])
     if code not in DTYPES and code != RGB:
         raise _refused(
-            where, "unsupported-dtype", f"values of datatype {_NAMES.get(code, code)}", fix="convert the values to real numbers"
+            where,
+            "unsupported-dtype",
+            f"values of datatype {_NAMES.get(code, code)}",
+            fix="convert the values to real numbers",
         )
-    stored = np.dtype(DTYPES.get(code, "u1")).newbyteorder(fields.dtype["dim"].base.byteorder)
+    stored = np.dtype(DTYPES.get(code, "u1")).newbyteorder(_order_of(fields))
     slope, inter = _scaling(fields, where)
     affine, oriented = _affine(fields, where)
     step, start = _times(fields, shape[0], where)
@@ -117,6 +120,10 @@ def parse_header(raw: bytes, where: str) -> NiftiHeader:
         time_start_ms=start,
         version=version,
     )
+
+
+def _order_of(fields: Any) -> Any:
+    return fields.dtype["dim"].base.byteorder
 
 
 def _refused(where: str, kind: str, what: str, why: str = "", fix: str = "") -> SourceError:
@@ -136,8 +143,8 @@ def _fields(raw: bytes, where: str) -> tuple[Any, int]:
         magic = bytes(fields["magic"])[:3]
         if magic in (b"ni1", b"ni2"):
             raise _refused(
-                where, "two-files", "the values lie in another file", "header and image are a pair .hdr, .img",
-                "save it as one file, .nii",
+                where, "two-files", "the values lie in another file",
+                "header and image are a pair .hdr, .img", "save it as one file, .nii",
             )  # fmt: skip
         if magic != (b"n+1" if size == 348 else b"n+2"):
             break
@@ -162,7 +169,9 @@ def _shape(dim: Any, where: str) -> tuple[int, int, int, int]:
 def _offset(fields: Any, version: int, where: str) -> int:
     offset, least = float(fields["vox_offset"]), 352 if version == 1 else 544
     if not math.isfinite(offset) or (offset and offset < least) or offset != int(offset):
-        raise _refused(where, "bad-offset", "the header does not say where values begin", f"vox_offset {offset}")
+        raise _refused(
+            where, "bad-offset", "the header does not say where values begin", f"vox_offset {offset}"
+        )
     return int(offset) or least
 
 
@@ -172,8 +181,8 @@ def _scaling(fields: Any, where: str) -> tuple[float, float]:
         return 1.0, 0.0
     if not math.isfinite(inter):
         raise _refused(
-            where, "bad-rescale", "the scaling cannot be applied", f"scl_slope {slope:g}, scl_inter {inter:g}",
-            "correct the header",
+            where, "bad-rescale", "the scaling cannot be applied",
+            f"scl_slope {slope:g}, scl_inter {inter:g}", "correct the header",
         )  # fmt: skip
     return slope, inter
 
@@ -182,7 +191,9 @@ def _affine(fields: Any, where: str) -> tuple[npt.NDArray[np.float64], bool]:
     """Return the affine in mm: the sform, else the qform, else the voxel sizes alone."""
     unit = _LENGTHS_MM.get(int(fields["xyzt_units"]) & 7)
     if unit is None:
-        raise _refused(where, "bad-units", "the unit of length is unknown", f"xyzt_units {fields['xyzt_units']}")
+        raise _refused(
+            where, "bad-units", "the unit of length is unknown", f"xyzt_units {fields['xyzt_units']}"
+        )
     affine, oriented = np.eye(4), True
     steps = np.array([plain(value) for value in fields["pixdim"][1:4]])
     if int(fields["sform_code"]) > 0:
@@ -241,7 +252,7 @@ def _times(fields: Any, count: int, where: str) -> tuple[float | None, float]:
     """Return step and start in ms; None where times only count."""
     code = int(fields["xyzt_units"]) & 56
     step, start = plain(fields["pixdim"][4]), plain(fields["toffset"])
-    if code not in _TIMES_MS or count == 1 and not math.isfinite(step):
+    if code not in _TIMES_MS or (count == 1 and not math.isfinite(step)):
         return None, 0.0
     if not math.isfinite(step) or not math.isfinite(start):
         raise _refused(where, "bad-times", "the time step is no number", f"pixdim[4] {step}, toffset {start}")

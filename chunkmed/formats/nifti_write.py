@@ -92,12 +92,13 @@ class NiftiBlocks:
             file.truncate(self.offset + math.prod(self.shape) * self.dtype.itemsize)
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> int:
+        """Write the block; return its size in bytes."""
         values = arrays[0].view(np.uint8) if arrays[0].dtype == bool else arrays[0]
         block = np.ascontiguousarray(values, self.dtype.newbyteorder("<"))
         handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             for start, run in self._runs(box, block):
-                _write_all(handle, memoryview(run).cast("B"), start)
+                _write_all(handle, run.reshape(-1).view(np.uint8).data, start)
         finally:
             os.close(handle)
         return block.nbytes
@@ -137,7 +138,9 @@ def gzip_file(source: Path, target: Path, workers: int) -> None:
                 out.write(waiting.popleft().result())
         for each in waiting:
             out.write(each.result())
-        out.write(zlib.compressobj(wbits=-zlib.MAX_WBITS).flush() + struct.pack("<II", checksum, size % 2**32))
+        out.write(
+            zlib.compressobj(wbits=-zlib.MAX_WBITS).flush() + struct.pack("<II", checksum, size % 2**32)
+        )
 
 
 def _deflated(piece: bytes) -> bytes:

@@ -76,9 +76,7 @@ def placed_in(found: Segmentation, grid: Grid) -> Placed | str:
     source = {along[0]: 2, along[1]: 1, normal: 0}
     flips = {along[0]: not forward[0], along[1]: not forward[1], normal: False}
     z, y, x = ((source[axis], bool(flips[axis])) for axis in (2, 1, 0))
-    return Placed(
-        tuple(int(p) for p in planes), len(positions), (z[0], y[0], x[0]), (z[1], y[1], x[1])
-    )
+    return Placed(tuple(int(p) for p in planes), len(positions), (z[0], y[0], x[0]), (z[1], y[1], x[1]))
 
 
 def _plane_steps(found: Segmentation) -> Matrix:
@@ -90,7 +88,7 @@ def _plane_steps(found: Segmentation) -> Matrix:
 
 def _other_steps(found: Segmentation, grid: Grid) -> str:
     y, x = found.spacing_mm
-    return f"pixels of {y:.4g} x {x:.4g} mm in their directions, those of the image are {grid.spacing_mm} mm (z, y, x)"
+    return f"pixels of {y:.4g} x {x:.4g} mm in their directions, the image has {grid.spacing_mm} mm (z, y, x)"
 
 
 def own_grid(found: Segmentation) -> tuple[tuple[int, ...], int, Grid]:
@@ -108,7 +106,11 @@ def own_grid(found: Segmentation) -> tuple[tuple[int, ...], int, Grid]:
     depths = origins @ normal
     gaps = np.diff(np.unique(np.round(depths, 3)))
     step = float(gaps.min()) if len(gaps) else found.depth_mm or 1.0
-    if len(gaps) and found.depth_mm and np.all(np.abs(gaps / found.depth_mm - np.round(gaps / found.depth_mm)) < _SAME):
+    if (
+        len(gaps)
+        and found.depth_mm
+        and np.all(np.abs(gaps / found.depth_mm - np.round(gaps / found.depth_mm)) < _SAME)
+    ):
         step = found.depth_mm
     planes = np.round((depths - depths.min()) / step).astype(int)
     if np.abs((depths - depths.min()) / step - planes).max() > _SAME * 5:

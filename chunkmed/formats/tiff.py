@@ -6,6 +6,7 @@ decoded.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -146,7 +147,7 @@ class TiffReader:
         rows = np.empty(shape, self.stored)
         handle = self._handle(file)
         try:
-            _fill(handle, memoryview(rows).cast("B"), offset + y0 * row, self.paths[file])
+            _fill(handle, rows.reshape(-1).view(np.uint8).data, offset + y0 * row, self.paths[file])
         finally:
             os.close(handle)
         return rows[(slice(None), *(slice(a, b) for a, b in inner))]
@@ -190,7 +191,7 @@ class _Described:
         about = Path(path).stat()
         self.seen = about.st_size, about.st_mtime_ns
         self.placing = placing_of(file)
-        self.segment = tuple(int(n) for n in keyframe.chunks[:2]) if keyframe.is_tiled else _strip(keyframe)
+        self.segment = _segment(keyframe)
         self.planes = _planes(series, path)
         _check_size(self, path)
 
@@ -217,7 +218,10 @@ class _Described:
             ) from error
 
 
-def _strip(keyframe: Any) -> tuple[int, int]:
+def _segment(keyframe: Any) -> tuple[int, int]:
+    """Return how many rows and columns a tile or a strip has."""
+    if keyframe.is_tiled:
+        return int(keyframe.tilelength), int(keyframe.tilewidth)
     return min(int(keyframe.rowsperstrip), int(keyframe.imagelength)), int(keyframe.imagewidth)
 
 
@@ -261,6 +265,9 @@ def _check_size(described: _Described, path: PathLike) -> None:
             fix="get a whole copy of the file",
         )
 
+
+# What it complains of is an error of ours already.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _files: OrderedDict[tuple[str, tuple[int, int]], tifffile.TiffFile] = OrderedDict()
 _files_lock = threading.Lock()

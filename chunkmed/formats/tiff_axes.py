@@ -96,7 +96,9 @@ def _time_step(about: Mapping[str, str]) -> float | None:
 
 def _of_imagej(about: Mapping[str, Any], page: Any) -> Placing:
     unit = str(about.get("unit", ""))
-    spacing = {axis: _per_pixel(page, name, unit) for axis, name in (("y", "YResolution"), ("x", "XResolution"))}
+    spacing = {
+        axis: _per_pixel(page, name, unit) for axis, name in (("y", "YResolution"), ("x", "XResolution"))
+    }
     if "slices" in about or "spacing" in about:
         spacing["z"] = _length(about.get("spacing", 1.0), unit)
     seconds = about.get("finterval")

@@ -70,8 +70,5 @@ def _put(out: Array, box: Box, part: Array, place: Sequence[int], shape: Sequenc
     (y0, y1), (x0, x1) = box[:2]
     top, bottom, left, right = max(y, y0), min(y + rows, y1), max(x, x0), min(x + columns, x1)
     piece = plane[top - y : bottom - y, left - x : right - x]
-    if len(box) == 2:
-        piece = piece[..., 0]
-    else:
-        piece = piece[..., box[2][0] : box[2][1]]
+    piece = piece[..., 0] if len(box) == 2 else piece[..., box[2][0] : box[2][1]]
     out[top - y0 : bottom - y0, left - x0 : right - x0] = piece

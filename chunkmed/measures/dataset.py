@@ -17,7 +17,11 @@ __all__ = ["dataset_of"]
 
 
 def dataset_of(
-    found: Sequence[Found], records: Sequence[Measure], about: About, like: xr.DataArray, units: str,
+    found: Sequence[Found],
+    records: Sequence[Measure],
+    about: About,
+    like: xr.DataArray,
+    units: str,
     known: Mapping[int, str],
 ) -> xr.Dataset:
     """Return the measures of all time points.

@@ -25,7 +25,15 @@ from chunkmed.store import foreign_ngff
 from chunkmed.store.manifest import MANIFEST
 from chunkmed.store.naming import check_name
 
-__all__ = ["ForeignArray", "ForeignImage", "foreign_array", "is_ours", "is_zarr", "is_zarr_array", "open_foreign"]
+__all__ = [
+    "ForeignArray",
+    "ForeignImage",
+    "foreign_array",
+    "is_ours",
+    "is_zarr",
+    "is_zarr_array",
+    "open_foreign",
+]
 
 Array = npt.NDArray[Any]
 Box = Sequence[tuple[int, int]]

@@ -87,7 +87,7 @@ class Multiscale:
         for column, run in enumerate(runs):
             if run is not None:
                 columns[run[0], column] = run[1]
-        a, b, c = (tuple(row) for row in columns.tolist())
+        a, b, c = ((float(u), float(v), float(w)) for u, v, w in columns)
         return a, b, c
 
 
