@@ -104,7 +104,8 @@ def parse_header(raw: bytes, where: str) -> NiftiHeader:
             f"values of datatype {_NAMES.get(code, code)}",
             fix="convert the values to real numbers",
         )
-    stored = np.dtype(DTYPES.get(code, "u1")).newbyteorder(_order_of(fields))
+    order: Any = fields.dtype["dim"].base.byteorder
+    stored = np.dtype(DTYPES.get(code, "u1")).newbyteorder(order)
     slope, inter = _scaling(fields, where)
     affine, oriented = _affine(fields, where)
     step, start = _times(fields, shape[0], where)
@@ -120,10 +121,6 @@ def parse_header(raw: bytes, where: str) -> NiftiHeader:
         time_start_ms=start,
         version=version,
     )
-
-
-def _order_of(fields: Any) -> Any:
-    return fields.dtype["dim"].base.byteorder
 
 
 def _refused(where: str, kind: str, what: str, why: str = "", fix: str = "") -> SourceError:

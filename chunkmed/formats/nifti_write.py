@@ -43,7 +43,7 @@ def nifti_dtype(dtype: np.dtype[Any], channels: int) -> np.dtype[Any]:
     InputError
         ``bad-dtype`` where NIfTI has none; colours are three channels of uint8.
     """
-    found = np.dtype(np.uint8) if dtype == bool else dtype.newbyteorder("=")
+    found = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
     known = {np.dtype(name) for name in DTYPES.values()}
     if found not in known or (channels and (channels, found) != (3, np.dtype(np.uint8))):
         colours = f" and {channels} channels" if channels else ""
@@ -93,7 +93,7 @@ class NiftiBlocks:
 
     def __call__(self, box: Box, arrays: Sequence[Array]) -> int:
         """Write the block; return its size in bytes."""
-        values = arrays[0].view(np.uint8) if arrays[0].dtype == bool else arrays[0]
+        values = arrays[0].view(np.uint8) if arrays[0].dtype.kind == "b" else arrays[0]
         block = np.ascontiguousarray(values, self.dtype.newbyteorder("<"))
         handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
