@@ -104,8 +104,8 @@ def parse_header(raw: bytes, where: str) -> NiftiHeader:
             f"values of datatype {_NAMES.get(code, code)}",
             fix="convert the values to real numbers",
         )
-    order: Any = fields.dtype["dim"].base.byteorder
-    stored = np.dtype(DTYPES.get(code, "u1")).newbyteorder(order)
+    order = fields.dtype["dim"].base.byteorder
+    stored = np.dtype(DTYPES.get(code, "u1")).newbyteorder(">" if order == ">" else "<")
     slope, inter = _scaling(fields, where)
     affine, oriented = _affine(fields, where)
     step, start = _times(fields, shape[0], where)

@@ -109,6 +109,11 @@ def _bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Run all steps, each in a process of its own."""
     gigabytes = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
@@ -122,10 +127,9 @@ def main() -> None:
             if name.startswith("read"):
                 counts.add(done["found"])
             size = slices * SIDE * SIDE * 2
-            print(
-                f"{name:<16} {done['peak'] / 1e6:8.0f} MB {done['read'] / size:6.2f} {done['seconds']:8.1f} s"
-            )
-        print("all counts are equal" if len(counts) == 1 else f"counts differ: {counts}")
+            peak, share = done["peak"] / 1e6, done["read"] / size
+            _say(f"{name:<16} {peak:8.0f} MB {share:6.2f} {done['seconds']:8.1f} s")
+        _say("all counts are equal" if len(counts) == 1 else f"counts differ: {counts}")
 
 
 if __name__ == "__main__":
@@ -136,6 +140,6 @@ if __name__ == "__main__":
             found = step(name, Path(folder), int(slices))
         seconds = time.monotonic() - started
         told = {"peak": _peak_bytes(), "read": _bytes_read() - before, "seconds": seconds, "found": found}
-        print(json.dumps(told))
+        _say(json.dumps(told))
     else:
         main()
