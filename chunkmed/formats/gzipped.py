@@ -17,7 +17,7 @@ from typing import Any
 
 from chunkmed.errors import SourceError
 
-__all__ = ["GzipFile", "check_end", "first_bytes", "read_into", "skip"]
+__all__ = ["GzipFile", "check_end", "first_bytes"]
 
 #: States kept at most: each takes some 60 kB, the last piece of the compressed file included.
 _STATES = 512
@@ -103,33 +103,55 @@ class GzipFile:
         self._places, self._kept, self._furthest = [0], [first], first.copy()
 
     def cursor(self, at: int) -> _Cursor:
-        """Return a cursor at a place; all before it is decompressed at most once, and then in steps."""
+        """Return a cursor at a place; what lies before the furthest one is reached from a kept state."""
         with self._lock:
-            while self._furthest.position < at and not self._furthest.ended:
-                self._advance(at)
             number = bisect.bisect_right(self._places, at) - 1
-            near = (
-                self._furthest
-                if self._places[number] <= self._furthest.position <= at
-                else self._kept[number]
-            )
+            near = self._kept[number]
+            if near.position <= self._furthest.position <= at:
+                near = self._furthest
             out = near.copy()
-        skip(out, at)
+        self.skip(out, at)
         return out
-
-    def _advance(self, at: int) -> None:
-        goal = self._places[-1] + self._step
-        self._furthest.read(min(goal, max(at, self._furthest.position + 1)) - self._furthest.position)
-        if self._furthest.position >= goal and not self._furthest.ended:
-            self._places.append(self._furthest.position)
-            self._kept.append(self._furthest.copy())
 
     def move(self, cursor: _Cursor, to: int) -> _Cursor:
         """Return a cursor at a place further on, by the shorter way."""
         if to - cursor.position > self._step:
+            self.keep(cursor)
             return self.cursor(to)
-        skip(cursor, to)
+        self.skip(cursor, to)
         return cursor
+
+    def skip(self, cursor: _Cursor, to: int) -> None:
+        """Decompress up to a place and throw away what lies before."""
+        while cursor.position < to:
+            self._read(cursor, min(_SKIP, to - cursor.position))
+
+    def fill(self, cursor: _Cursor, out: memoryview) -> None:
+        """Fill a buffer from where a cursor is."""
+        done = 0
+        while done < len(out):
+            piece = self._read(cursor, len(out) - done)
+            out[done : done + len(piece)] = piece
+            done += len(piece)
+
+    def _read(self, cursor: _Cursor, count: int) -> bytes:
+        """Read on, no further than to the next place where the state is kept."""
+        goal = self._places[-1] + self._step
+        piece = cursor.read(min(count, goal - cursor.position) if cursor.position < goal else count)
+        if not piece:
+            raise cut_off(cursor)
+        if cursor.position >= goal:
+            with self._lock:
+                if cursor.position >= self._places[-1] + self._step and not cursor.ended:
+                    self._places.append(cursor.position)
+                    self._kept.append(cursor.copy())
+        return piece
+
+    def keep(self, cursor: _Cursor) -> None:
+        """Take note of where a cursor ends: what is read next mostly follows."""
+        with self._lock:
+            if cursor.position > self._furthest.position and not cursor.ended:
+                self._furthest = cursor
 
     def close(self) -> None:
         """Let go of the file."""
@@ -139,24 +161,6 @@ class GzipFile:
 
     def __del__(self) -> None:
         self.close()
-
-
-def skip(cursor: _Cursor, to: int) -> None:
-    """Decompress up to a place and throw away what lies before."""
-    while cursor.position < to:
-        if not cursor.read(min(_SKIP, to - cursor.position)):
-            raise cut_off(cursor)
-
-
-def read_into(cursor: _Cursor, out: memoryview) -> None:
-    """Fill a buffer from where a cursor is."""
-    done = 0
-    while done < len(out):
-        piece = cursor.read(len(out) - done)
-        if not piece:
-            raise cut_off(cursor)
-        out[done : done + len(piece)] = piece
-        done += len(piece)
 
 
 def check_end(cursor: _Cursor) -> None:

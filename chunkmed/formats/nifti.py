@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,14 +180,15 @@ def scaled(stored: Array, slope: float, inter: float, dtype: np.dtype[Any]) -> A
 class _Reading:
     """A place that values are read from; entering gives ``at(offset, buffer)``."""
 
-    def __init__(self, at: Any) -> None:
-        self._at = at
+    def __init__(self, at: Any, done: Callable[[], None] | None = None) -> None:
+        self._at, self._done = at, done
 
     def __enter__(self) -> Any:
         return self._at
 
     def __exit__(self, *_: object) -> None:
-        return None
+        if self._done is not None:
+            self._done()
 
 
 class _Plain:
@@ -230,7 +231,7 @@ class _Packed:
     def bytes(self, start: int, stop: int) -> bytes:
         """Return a range of the decompressed file."""
         out = bytearray(stop - start)
-        gzipped.read_into(self._file.cursor(start), memoryview(out))
+        self._file.fill(self._file.cursor(start), memoryview(out))
         return bytes(out)
 
     def reading(self) -> _Reading:
@@ -241,11 +242,15 @@ class _Packed:
             nonlocal cursor
             cursor = self._file.cursor(start) if cursor is None else self._file.move(cursor, start)
             if len(out):
-                gzipped.read_into(cursor, out)
+                self._file.fill(cursor, out)
             else:
                 gzipped.check_end(cursor)
 
-        return _Reading(at)
+        def done() -> None:
+            if cursor is not None:
+                self._file.keep(cursor)
+
+        return _Reading(at, done)
 
 
 def _start(path: str, where: str) -> tuple[bytes, bool, tuple[int, int]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ _NIFTI2 = [
     ("srow", "f8", (3, 4)), ("slice_code", "i4"), ("xyzt_units", "i4"), ("intent_code", "i4"),
     ("intent_name", "S16"), ("dim_info", "u1"), ("unused", "S15"),
 ]  # fmt: skip
+Order = Literal["<", ">"]
+_ORDERS: tuple[Order, ...] = ("<", ">")
 _FORMS = {348: np.dtype(_NIFTI1), 540: np.dtype(_NIFTI2)}
 LARGEST_HEADER = 544
 #: NIfTI's number of each dtype; RGB is uint8 with three channels.
@@ -94,7 +96,7 @@ def parse_header(raw: bytes, where: str) -> NiftiHeader:
         ``not-nifti``, ``two-files``, ``truncated-file``, ``bad-shape``, ``unsupported-dtype``,
         ``bad-affine``, ``bad-rescale``, ``bad-units``.
     """
-    fields, version = _fields(raw, where)
+    fields, version, order = _fields(raw, where)
     shape = _shape(fields["dim"], where)
     code = int(fields["datatype"])
     if code not in DTYPES and code != RGB:
@@ -104,8 +106,7 @@ def parse_header(raw: bytes, where: str) -> NiftiHeader:
             f"values of datatype {_NAMES.get(code, code)}",
             fix="convert the values to real numbers",
         )
-    order = fields.dtype["dim"].base.byteorder
-    stored = np.dtype(DTYPES.get(code, "u1")).newbyteorder(">" if order == ">" else "<")
+    stored = np.dtype(DTYPES.get(code, "u1")).newbyteorder(order)
     slope, inter = _scaling(fields, where)
     affine, oriented = _affine(fields, where)
     step, start = _times(fields, shape[0], where)
@@ -127,9 +128,9 @@ def _refused(where: str, kind: str, what: str, why: str = "", fix: str = "") -> 
     return SourceError(what, kind=kind, where=where, why=why, fix=fix)
 
 
-def _fields(raw: bytes, where: str) -> tuple[Any, int]:
-    """Return the fields in the byte order of the file, and the version."""
-    for order in "<>":
+def _fields(raw: bytes, where: str) -> tuple[Any, int, Order]:
+    """Return the fields in the byte order of the file, the version, and that order."""
+    for order in _ORDERS:
         size = int(np.frombuffer(raw[:4], f"{order}i4")[0]) if len(raw) >= 4 else 0
         form = _FORMS.get(size)
         if form is None:
@@ -145,7 +146,7 @@ def _fields(raw: bytes, where: str) -> tuple[Any, int]:
             )  # fmt: skip
         if magic != (b"n+1" if size == 348 else b"n+2"):
             break
-        return fields, 1 if size == 348 else 2
+        return fields, 1 if size == 348 else 2, order
     raise _refused(where, "not-nifti", "this is not a NIfTI file", "its first bytes are no NIfTI header")
 
 
