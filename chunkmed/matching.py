@@ -134,7 +134,7 @@ def _steps(mine: Grid, theirs: Grid, other_axes: bool) -> str:
     a, b = mine.spacing_mm, theirs.spacing_mm
     if np.allclose(sorted(a), sorted(b), rtol=1e-3):
         what = "axes in other directions" if other_axes else "axes that are turned by a little"
-        return f"{what}, steps {_numbers(a)} mm as the image"
+        return f"{what}, steps {_numbers(a)} mm as those of the image"
     return (
         f"steps {_numbers(a)} mm along z, y, x, shape {mine.shape[1:]}; the image has {_numbers(b)} mm, "
         + str(theirs.shape[1:])

@@ -86,9 +86,7 @@ def to_dicom_seg(
     check_absent(target, overwrite)
     moment = _one_moment(labels)
     known = names_of(labels) if names is None else dict(names)
-    stack, over = _matching(moment, source)
-    t = _time_index(moment, stack)
-    _check_pixels(stack, t, _image_of(labels, image))
+    stack, t, over = _matching(moment, source, _image_of(labels, image))
     frames = _values(over)
     segments = {int(n): known.get(int(n), f"label {n}") for n in np.unique(frames) if n}
     check_segments(segments, form)
@@ -111,25 +109,41 @@ def _one_moment(labels: xr.DataArray) -> xr.DataArray:
     return full
 
 
-def _matching(labels: xr.DataArray, source: Any) -> tuple[dicom.Stack, xr.DataArray]:
-    """Return the series whose voxels the labels are, and the labels in the order of its voxels."""
+def _matching(
+    labels: xr.DataArray, source: Any, image: xr.DataArray
+) -> tuple[dicom.Stack, int, xr.DataArray]:
+    """Return the series whose voxels the labels are, its time point, and the labels in its order."""
     stacks = [source] if isinstance(source, dicom.Stack) else _study(source).stacks
     found, reasons = [], []
     for stack in stacks:
         try:
             like = open_dicom(stack, None, _ALL)
             one = like.isel({like.dims[0]: slice(0, 1)})
-            found.append((dicom.accepted(stack, _ALL), on_grid_of(labels, one, f"series {stack.key}")))
+            over = on_grid_of(labels, one, f"series {stack.key}")
+            found.append((dicom.accepted(stack, _ALL), _time_index(labels, stack), over))
         except (InputError, SourceError) as error:
             reasons.append(f"series {stack.key}: {error.why or error.what}")
-    timed = [pair for pair in found if len(found) == 1 or _has_time(labels, pair[0])]
-    if len(timed) == 1:
-        return timed[0]
-    raise SourceError(
-        "no series lies where the labels do" if not timed else "several series lie where the labels do",
+    if not found:
+        raise _no_match("no series lies where the labels do", source, "; ".join(reasons[:4]))
+    same = [each for each in found if _same_pixels(each[0], each[1], image)]
+    if not same:
+        raise SourceError(
+            "a series lies where the labels do, but its pixels are others than those of the image",
+            kind="other-pixels",
+            where=", ".join(f"series {stack.key}" for stack, _, _ in found),
+            fix="give the series that the image was made of",
+        )
+    if len(same) > 1:
+        raise _no_match("several series are the image", source, ", ".join(each[0].key for each in same))
+    return same[0]
+
+
+def _no_match(what: str, source: Any, why: str) -> SourceError:
+    return SourceError(
+        what,
         kind="no-match",
         where=str(source) if isinstance(source, str | os.PathLike) else "",
-        why="; ".join(reasons[:4]) or ", ".join(stack.key for stack, _ in timed),
+        why=why,
         fix="give the series the image was made of: source=cm.scan(folder).select(key)",
     )
 
@@ -138,21 +152,14 @@ def _study(source: Any) -> dicom.Study:
     return source if isinstance(source, dicom.Study) else dicom.scan(source)
 
 
-def _has_time(labels: xr.DataArray, stack: dicom.Stack) -> bool:
-    return stack.shape[0] == 1 or grid_of(labels).time_ms[0] in stack.grid.time_ms
-
-
 def _time_index(labels: xr.DataArray, stack: dicom.Stack) -> int:
-    times, wanted = stack.grid.time_ms, grid_of(labels).time_ms[0]
+    times, wanted = np.round(stack.grid.time_ms, 6), grid_of(labels).time_ms[0]
     if len(times) == 1:
         return 0
-    if wanted not in np.round(times, 6):
-        raise SourceError(
-            f"the series has no time point at {wanted:g} {stack.grid.time_dim}",
-            kind="no-match",
-            where=f"series {stack.key}",
-        )
-    return int(np.flatnonzero(np.round(times, 6) == wanted)[0])
+    if wanted not in times:
+        why = f"it has no time point at {wanted:g}"
+        raise SourceError("another time", kind="no-match", where=f"series {stack.key}", why=why)
+    return int(np.flatnonzero(times == wanted)[0])
 
 
 def _image_of(labels: xr.DataArray, image: xr.DataArray | None) -> xr.DataArray:
@@ -174,25 +181,19 @@ def _image_of(labels: xr.DataArray, image: xr.DataArray | None) -> xr.DataArray:
     return image
 
 
-def _check_pixels(stack: dicom.Stack, t: int, image: xr.DataArray) -> None:
-    """Refuse a series that lies in the right place and holds other values."""
+def _same_pixels(stack: dicom.Stack, t: int, image: xr.DataArray) -> bool:
+    """Whether a time point of a series holds the values of the image, slice by slice."""
     full = four_dims(image)
-    same_grid = full.shape[1:4] == stack.shape[1:4]
-    at = 0
-    if same_grid and full.shape[0] > 1:
-        at = int(np.argmin(np.abs(np.asarray(grid_of(full).time_ms) - stack.grid.time_ms[t])))
-    for z in range(stack.shape[1] if same_grid else 0):
-        theirs = stack.read([(t, t + 1), (z, z + 1), *((0, n) for n in stack.shape[2:])])[0, 0]
+    if full.shape[1:] != stack.shape[1:]:
+        return False
+    times = np.asarray(grid_of(full).time_ms)
+    at = int(np.argmin(np.abs(times - stack.grid.time_ms[t]))) if len(times) > 1 else 0
+    rest = [(0, n) for n in stack.shape[2:]]
+    for z in range(stack.shape[1]):
+        theirs = stack.read([(t, t + 1), (z, z + 1), *rest])[0, 0]
         if not np.array_equal(full[at, z].values, theirs, equal_nan=theirs.dtype.kind == "f"):
-            same_grid = False
-            break
-    if not same_grid:
-        raise SourceError(
-            "the series lies where the labels do, but its pixels are others than those of the image",
-            kind="other-pixels",
-            where=f"series {stack.key}",
-            fix="give the series that the image was made of",
-        )
+            return False
+    return True
 
 
 def _values(labels: xr.DataArray) -> Array:

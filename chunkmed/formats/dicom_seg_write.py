@@ -18,6 +18,18 @@ __all__ = ["check_segments", "write_segmentation"]
 
 Array = npt.NDArray[Any]
 
+_MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+
 
 def write_segmentation(
     path: Path, files: Sequence[str], frames: Array, segments: Mapping[int, str], kind: str
@@ -46,12 +58,20 @@ def write_segmentation(
     """
     highdicom = _highdicom()
     pydicom = importlib.import_module("pydicom")
-    sources = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+    sources = [_completed(pydicom.dcmread(file, stop_before_pixels=True)) for file in files]
     with warnings.catch_warnings():
         # They quote names of patients.
         warnings.simplefilter("ignore")
         made = _made(highdicom, sources, frames, segments, kind)
         made.save_as(path)
+
+
+def _completed(dataset: Any) -> Any:
+    """Return a header with empty elements where the standard allows them to be empty but not to lack."""
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+    return dataset
 
 
 def _made(

@@ -228,7 +228,9 @@ def _segment(keyframe: Any) -> tuple[int, int]:
 def _planes(series: Any, path: PathLike) -> npt.NDArray[np.int64]:
     """Return a row for each plane: file 0, number of the page, offset of uncompressed values or -1."""
     keyframe = series.keyframe
-    size = int(keyframe.nbytes)
+    at = str(series.axes).find("Y")
+    wanted = int(np.prod(series.shape[:at]))
+    size = int(np.prod(series.shape[at:])) * np.dtype(series.dtype).itemsize
     if series.dataoffset is not None and keyframe.is_memmappable:
         count = int(series.nbytes) // size
         return np.stack(
@@ -245,6 +247,14 @@ def _planes(series: Any, path: PathLike) -> npt.NDArray[np.int64]:
             )
         plain = keyframe.is_memmappable and page.is_contiguous
         rows.append((0, page.index, int(page.dataoffsets[0]) if plain else -1))
+    if len(rows) != wanted:
+        raise SourceError(
+            "the planes of a TIFF file cannot be told one by one",
+            kind="bad-shape",
+            where=Path(path).name,
+            why=f"{len(rows)} pages for {wanted} planes of {series.axes} {series.shape}: colours lie apart",
+            fix="write it with samples side by side (planar configuration 1)",
+        )
     return np.array(rows, np.int64)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chunkmed.errors import InputError, StoreError
 from chunkmed.grid import IDENTITY, Matrix
@@ -163,9 +164,9 @@ def _composed(
     scale, translation, scaled = np.ones(count), np.zeros(count), False
     for each in transformations:
         kind = each["type"]
-        values = np.asarray(each.get(kind, np.nan), np.float64) if kind in ("scale", "translation") else None
         if kind == "identity":
             continue
+        values = _vector(each.get(kind)) if kind in ("scale", "translation") else None
         if values is None or values.shape != (count,) or not np.all(np.isfinite(values)):
             raise _bad_transformation(where, f"a transformation of type {kind!r}: {each.get(kind)}")
         if kind == "scale":
@@ -175,6 +176,13 @@ def _composed(
         else:
             translation = translation + values
     return (tuple(scale.tolist()) if scaled else None), tuple(translation.tolist())
+
+
+def _vector(given: Any) -> npt.NDArray[np.float64] | None:
+    try:
+        return np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        return None
 
 
 def _bad_transformation(where: str, why: str) -> StoreError:

@@ -265,7 +265,7 @@ def test_opening_reads_the_header_and_a_box_its_rows(tmp_path):
     image = image_of(shape=(4, 20, 64, 64), time_ms=(0.0, 1.0, 2.0, 3.0))
     path = cm.to_nifti(image, tmp_path / "a.nii")
     with counted() as opening:
-        found = cm.open(path)
+        cm.open(path)
     assert opening.bytes < 4096 and opening.bytes < path.stat().st_size / 50
     part = {"t": slice(2, 3), "z": slice(3, 5), "y": slice(10, 20), "x": slice(5, 9)}
     with counted() as box:
