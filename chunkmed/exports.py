@@ -17,12 +17,16 @@ from chunkmed.errors import InputError, StoreError
 from chunkmed.formats.nifti_write import NiftiBlocks, gzip_file, nifti_dtype, start_bytes
 from chunkmed.graph.budget import current_budget
 from chunkmed.graph.lift import lift
+from chunkmed.graph.nodes import Node
 from chunkmed.graph.passes import make_program
+from chunkmed.graph.views import natural_block
 from chunkmed.grid import UNIFORM_TOLERANCE, Grid
 
 __all__ = ["check_absent", "to_nifti", "writing"]
 
 PathLike = str | os.PathLike[str]
+#: Sizes along z and y, the best first: inner chunks of stores, or parts of them.
+_SLABS = ((32, 128), (16, 128), (8, 64))
 
 
 def to_nifti(
@@ -69,7 +73,7 @@ def to_nifti(
     channels = full.sizes[CHANNEL] if full.ndim > len(grid.dims) else 0
     dtype = nifti_dtype(node.dtype, channels)
     start = start_bytes(grid, dtype, channels)
-    program = make_program([node], sink_bytes=float(dtype.itemsize))
+    program = make_program([node], wishes=_whole_rows(node), sink_bytes=float(dtype.itemsize))
     with writing(target), draft_of(target) as draft:
         packed = target.name.endswith(".gz")
         plain = draft.with_name(f"{draft.name}.plain") if packed else draft
@@ -85,6 +89,14 @@ def to_nifti(
             if packed:
                 plain.unlink(missing_ok=True)
     return target
+
+
+def _whole_rows(node: Node) -> list[tuple[int, ...]]:
+    """Return blocks that lie in the file in few pieces, where those of the source cut rows."""
+    rows = node.shape[3:]
+    if natural_block(node)[3] >= rows[0]:
+        return []
+    return [(1, z, y, *rows) for z, y in _SLABS]
 
 
 def _checked_target(path: PathLike, overwrite: bool) -> Path:
