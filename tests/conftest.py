@@ -48,6 +48,8 @@ _ALIKE = (
     *("tests/ndimage/", "tests/intensity/", "test_packed.py", "test_shapes.py"),
     # The main job runs on all of them, before the tests.
     "tests/cli/test_cli.py",
+    # Whole series through dcm2niix, and label images of other programs.
+    *("test_dcm2niix.py", "test_labels.py", "test_foreign_images.py"),
     "test_scipys.py::test_scipys_own_tests",
 )
 

@@ -11,7 +11,10 @@ import numpy.typing as npt
 from chunkmed.errors import SourceError
 from chunkmed.grid import Grid
 
-__all__ = ["LPS_FROM_RAS", "placed_grid"]
+__all__ = ["LONGEST_SIDE", "LPS_FROM_RAS", "placed_grid"]
+
+#: Voxels along an axis: positions are kept one by one.
+LONGEST_SIDE = 10_000_000
 
 Matrix = npt.NDArray[np.float64]
 
@@ -61,6 +64,8 @@ def placed_grid(
     """
     affine = np.asarray(affine_lps, dtype=np.float64)
     _check(affine, where)
+    if max(*shape, len(time_ms)) > LONGEST_SIDE:
+        raise SourceError("no image is this long", kind="bad-shape", where=where, why=f"shape {tuple(shape)}")
     steps, origin = affine[:3, :3], affine[:3, 3]
     dx, dy = np.linalg.norm(steps[:, :2], axis=0)
     row, column = steps[:, 0] / dx, steps[:, 1] / dy

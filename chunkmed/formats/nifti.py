@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from chunkmed.errors import SourceError
 from chunkmed.formats import gzipped
-from chunkmed.formats.affine import LPS_FROM_RAS, placed_grid
+from chunkmed.formats.affine import LONGEST_SIDE, LPS_FROM_RAS, placed_grid
 from chunkmed.formats.nifti_extension import extension_grid
 from chunkmed.formats.nifti_header import LARGEST_HEADER, NiftiHeader, parse_header
 from chunkmed.grid import Grid
@@ -26,6 +26,8 @@ Array = npt.NDArray[Any]
 Box = Sequence[tuple[int, int]]
 
 _GZIP_MAGIC = b"\x1f\x8b"
+#: Deflate makes no more of a byte.
+_MOST_INFLATED = 1032
 #: Of extensions more is not looked at.
 _MOST_EXTENSION = 1 << 22
 #: Decompressing one value, one core.
@@ -64,12 +66,12 @@ class NiftiReader:
 
     def _check_size(self) -> None:
         there, needed = self._seen[0], self.header.offset + self.header.nbytes
-        if not self.compressed and there < needed:
+        if there * (_MOST_INFLATED if self.compressed else 1) < needed:
             raise SourceError(
                 "the file is cut off",
                 kind="truncated-file",
                 where=self.where,
-                why=f"{there} bytes; header and values are {needed}",
+                why=f"{there} bytes{' of gzip' if self.compressed else ''}; header and values are {needed}",
                 fix="get a whole copy of the file",
             )
 
@@ -79,7 +81,9 @@ class NiftiReader:
         raw = self._opened().bytes(0, min(self.header.offset, _MOST_EXTENSION))
         header = self.header
         shape = header.shape
-        times = header.time_start_ms + np.arange(shape[0]) * (header.time_step_ms or 1.0)
+        times = header.time_start_ms + np.arange(min(shape[0], LONGEST_SIDE + 1)) * (
+            header.time_step_ms or 1.0
+        )
         told = placed_grid(
             LPS_FROM_RAS @ header.affine_ras,
             shape[1:4],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chunkmed.errors import InputError
+from chunkmed.formats.affine import LONGEST_SIDE
 from chunkmed.grid import IDENTITY, Grid, Matrix
 from chunkmed.units import length_mm
 
@@ -59,6 +60,8 @@ class Placing:
                 kind="no-spacing",
                 fix="give spacing_mm= (one number, or those of z, y, x; 1 where it does not matter)",
             )
+        if max(shape) > LONGEST_SIDE:
+            raise InputError("no image is this long", kind="bad-shape", why=f"shape {tuple(shape)}")
         steps = _per_axis(self.spacing_mm, "spacing", has_z)
         starts = _per_axis(0.0 if self.origin_mm is None else self.origin_mm, "origin", has_z)
         if not all(step is None or step > 0 for step in steps):

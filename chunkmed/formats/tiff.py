@@ -32,6 +32,8 @@ PathLike = str | os.PathLike[str]
 
 #: Files that are kept open while their pages are decoded.
 _OPEN_FILES = 16
+#: Of a strip or a tile, decoded.
+_SEGMENT_BYTES = 2**31
 #: Strips and tiles of deflate or LZW, one core.
 _DECODING_NS = 8.0
 
@@ -193,6 +195,7 @@ class _Described:
         self.placing = placing_of(file)
         self.segment = _segment(keyframe)
         self.planes = _planes(series, path)
+        _check_segment(self, path)
         _check_size(self, path)
 
     @classmethod
@@ -260,6 +263,20 @@ def _planes(series: Any, path: PathLike) -> npt.NDArray[np.int64]:
 
 def _elsewhere(page: Any, path: PathLike) -> bool:
     return Path(page.parent.filehandle.path).resolve() != Path(path).resolve()
+
+
+def _check_segment(described: _Described, path: PathLike) -> None:
+    """Refuse strips and tiles that take more memory to decode than any image needs."""
+    samples = described.shape[-1] if described.axes.endswith("S") else 1
+    size = int(np.prod(described.segment)) * described.dtype.itemsize * samples
+    if (described.planes[:, 2] < 0).any() and size > _SEGMENT_BYTES:
+        raise SourceError(
+            "the parts that a TIFF file is compressed in are too large",
+            kind="too-large",
+            where=Path(path).name,
+            why=f"{size} bytes are decoded at once",
+            fix="write it in tiles",
+        )
 
 
 def _check_size(described: _Described, path: PathLike) -> None:

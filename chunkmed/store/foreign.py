@@ -159,10 +159,11 @@ def open_foreign(path: Path, label: str | None = None, level: int = 0) -> Foreig
     Raises
     ------
     StoreError
-        ``unreadable-metadata``, ``not-an-image``, ``no-label``, ``bad-metadata``.
+        ``unreadable-metadata``, ``not-an-image``, ``no-label``, ``bad-metadata``, ``inside-a-store``.
     InputError
         ``no-level``.
     """
+    _refuse_inside(path)
     folder = path if label is None else path / "labels" / check_name(label)
     if label is not None and not is_zarr(folder):
         raise StoreError(f"no label image {label!r}", kind="no-label", where=str(path))
@@ -172,6 +173,18 @@ def open_foreign(path: Path, label: str | None = None, level: int = 0) -> Foreig
     found = foreign_ngff.multiscale(_attributes(node), str(folder), level, inside=_members(folder))
     array = ForeignArray(_below(folder, found.path))
     return _described(array, found, str(folder))
+
+
+def _refuse_inside(path: Path) -> None:
+    """Refuse a part of a store that chunkmed wrote: by itself what is missing of it would be fill value."""
+    owner = next((above for above in path.parents[:4] if is_ours(above)), None)
+    if owner is not None:
+        raise StoreError(
+            "this is a part of a store that chunkmed wrote",
+            kind="inside-a-store",
+            where=str(path),
+            fix=f"open the store, {owner.name}, with level= or label=",
+        )
 
 
 def _described(array: ForeignArray, found: foreign_ngff.Multiscale, where: str) -> ForeignImage:

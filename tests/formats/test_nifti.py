@@ -9,7 +9,7 @@ import struct
 import numpy as np
 import pytest
 from formats.counting import counted
-from many_blocks import small_blocks, sourced
+from many_blocks import little_memory, small_blocks, sourced
 
 import chunkmed as cm
 from chunkmed.coords import attach
@@ -233,6 +233,16 @@ def test_bad_headers_are_refused_by_name(tmp_path, case):
         cm.open(path).compute()
     assert refused.value.kind == case.split()[0]
     assert "a.nii" in str(refused.value)
+
+
+def test_shapes_that_no_file_holds_take_no_memory(tmp_path):
+    raw = bytearray(nib.Nifti2Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)).to_bytes())
+    for t, x in ((2**50, 1), (1, 2**50), (1, 2**28)):
+        raw[16:80] = struct.pack("<8q", 4, x, 1, 1, t, 1, 1, 1)
+        (tmp_path / "a.nii.gz").write_bytes(gzip.compress(bytes(raw) + bytes(1 << 19)))
+        with little_memory(1 << 30), pytest.raises(SourceError) as refused:
+            cm.open(tmp_path / "a.nii.gz").compute()
+        assert refused.value.kind in ("truncated-file", "bad-shape")
 
 
 def test_a_header_that_is_good_is_read(tmp_path):

@@ -112,6 +112,13 @@ def test_a_store_of_ours_without_its_manifest_is_damaged_not_foreign(tmp_path):
         cm.open(tmp_path / "a.zarr")
 
 
+def test_a_part_of_a_store_of_ours_is_not_opened_by_itself(tmp_path):
+    cm.save(cm.open(VALUES[0, 0], spacing_mm=1), tmp_path / "a.zarr")
+    with pytest.raises(StoreError) as refused:
+        cm.open(tmp_path / "a.zarr" / "0" / "image", spacing_mm=1)
+    assert refused.value.kind == "inside-a-store"
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
