@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
     from chunkmed.measures import measure, measure_objects
     from chunkmed.pet import suv
+    from chunkmed.report import plot
     from chunkmed.resample import reorient, resample_like
     from chunkmed.seg_export import to_dicom_seg
     from chunkmed.tracking import follow
@@ -51,6 +52,7 @@ _PUBLIC = {
     "ndimage": "chunkmed.ndimage",
     "open": "chunkmed.images:open",
     "open_labels": "chunkmed.images:open_labels",
+    "plot": "chunkmed.report.plot",
     "reorient": "chunkmed.resample:reorient",
     "resample": "chunkmed.resample",
     "resample_like": "chunkmed.resample:resample_like",
@@ -79,6 +81,7 @@ __all__ = [
     "ndimage",
     "open",
     "open_labels",
+    "plot",
     "reorient",
     "resample",
     "resample_like",

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from chunkmed.coords import SPACE, grid_of, has_grid, spacing_of, time_dim_of
-from chunkmed.errors import PlanError
+from chunkmed.errors import ChunkmedError
 from chunkmed.grid import Grid, mean_step
 from chunkmed.padding import valid_of
 from chunkmed.units import format_bytes
@@ -38,13 +38,27 @@ class ChunkmedAccessor:
         return "\n".join(f"{name:<9} {value}" for name, value in self._card())
 
     def _repr_html_(self) -> str:
-        """Return the card that a notebook shows: where the image lies, what computing it will cost."""
+        """Return the card that a notebook shows: a small picture, where the image lies, what it will cost.
+
+        Of a stored image the coarsest level is read, of a lazy one nothing that takes long.
+        """
         cell = '<td style="text-align:left;padding:1px 12px 1px 0;vertical-align:top">'
         rows = [
             f"<tr>{cell}<b>{escape(name)}</b></td>{cell}{escape(value)}</td></tr>"
             for name, value in self._card()
         ]
-        return f'<table style="border-collapse:collapse">{"".join(rows)}</table>'
+        table = f'<table style="border-collapse:collapse">{"".join(rows)}</table>'
+        return f'<div style="display:flex;gap:16px;align-items:flex-start">{self._picture()}{table}</div>'
+
+    def _picture(self) -> str:
+        # Here: an image that is never looked at needs nothing of it.
+        from chunkmed.slices.thumbnail import thumbnail_of
+
+        try:
+            small = thumbnail_of(self._image)
+        except (ChunkmedError, OSError) as error:
+            return f'<div style="width:160px">no picture: {escape(str(error))}</div>'
+        return "" if small is None else small.html
 
     def _card(self) -> Iterator[tuple[str, str]]:
         image = self._image
@@ -67,11 +81,11 @@ class ChunkmedAccessor:
             return "in memory"
         try:
             told = explain(self._image)
-        except PlanError as error:
+        except ChunkmedError as error:
             return str(error)
         block = " x ".join(map(str, told.plan.block))
         tasks = sum(each.plan.tasks for each in told.passes)
-        opaque = f", {len(told.opaque)} parts left to dask" if told.opaque else ""
+        opaque = f", left to dask: {len(told.opaque)}" if told.opaque else ""
         passes = f"{len(told.passes)} pass{'es' if len(told.passes) > 1 else ''}"
         return f"{passes}, {tasks} tasks of {block}, peak memory {format_bytes(told.peak_bytes)}{opaque}"
 

@@ -29,6 +29,7 @@ __all__ = [
     "check_grid",
     "coordinates",
     "four_dims",
+    "grid_attributes_of",
     "grid_of",
     "has_grid",
     "is_channel",
@@ -51,7 +52,7 @@ def coordinates(grid: Grid, trigger_time_ms: Sequence[Sequence[float]] | None = 
         "z": ("z", _positions(grid.z_mm), {"units": space_units}),
         "y": ("y", _positions(grid.y_mm), {"units": space_units}),
         "x": ("x", _positions(grid.x_mm), {"units": space_units}),
-        "grid": ((), np.int64(grid.fingerprint), grid_attributes(grid)),
+        "grid": ((), np.int64(grid.fingerprint), _remember(grid.fingerprint, grid_attributes(grid))),
     }
     if trigger_time_ms is not None:
         times = np.asarray(trigger_time_ms, dtype=np.float64)
@@ -115,7 +116,7 @@ def four_dims(image: xr.DataArray) -> xr.DataArray:
 
 def has_grid(image: xr.DataArray) -> bool:
     """Whether the image carries positions that a grid can be read from."""
-    return "grid" in image.coords and all(axis in image.coords for axis in SPACE)
+    return all(axis in image.coords for axis in ("grid", *SPACE)) and bool(grid_attributes_of(image))
 
 
 def time_dim_of(image: xr.DataArray) -> str | None:
@@ -144,7 +145,7 @@ def grid_of(image: xr.DataArray) -> Grid:
             why="the coordinates z, y, x and grid are needed",
             fix="take it from cm.open, cm.convert or cm.volread, or give spacing_mm=",
         )
-    about = image.coords["grid"].attrs
+    about = grid_attributes_of(image)
     time_dim = str(about["time_dim"])
     times = image.coords[time_dim].values if time_dim in image.coords else np.zeros(1)
     thickness = about.get("thickness_mm")
@@ -161,6 +162,31 @@ def grid_of(image: xr.DataArray) -> Grid:
         thickness_mm=None if thickness is None else float(thickness),
         frame_key=str(about["frame_key"]),
     )
+
+
+def grid_attributes_of(image: xr.DataArray) -> Mapping[str, Any]:
+    """Return the attributes of an image's ``grid``, those that xarray dropped on the way included.
+
+    ``xr.where(mask, 1, 0)`` drops the attributes of coordinates; which grid it is they still say.
+    Nothing where this process never saw that grid.
+    """
+    found: Mapping[str, Any] = image.coords["grid"].attrs
+    if "direction" in found:
+        return found
+    found = _seen.get(int(image.coords["grid"]), {})
+    return {**found, "time_dim": time_dim_of(image) or found["time_dim"]} if found else {}
+
+
+#: Attributes of every grid that this process made, by fingerprint.
+_seen: dict[int, dict[str, Any]] = {}
+
+
+def _remember(fingerprint: int, attributes: dict[str, Any]) -> dict[str, Any]:
+    before = _seen.get(fingerprint, attributes)
+    # What two images on one grid do not share is not remembered: the depth of a single slice.
+    shared = {name: value for name, value in attributes.items() if before.get(name) == value}
+    _seen[fingerprint] = {"time_dim": "t", "time_known": 0} | shared
+    return attributes
 
 
 def known_grid(image: xr.DataArray, fix: str = "give sizes in voxels") -> Grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -101,6 +102,23 @@ class Grid:
         out[:3, :3] = np.asarray(self.direction) * np.array([dx, dy, dz])
         out[:3, 3] = self.to_lps([[self.x_mm[0], self.y_mm[0], self.z_mm[0]]])[0]
         return out
+
+    @property
+    def runs_to(self) -> tuple[tuple[int, bool], ...]:
+        """For x, y, z the row of L, P, S that rising positions run along most, and whether forward.
+
+        Each axis has a row of its own, however oblique: of all orders the one that fits all three best.
+
+        Examples
+        --------
+        >>> Grid((0.0,), (0.0,), (0.0,), direction=((0, 0, -1), (1, 0, 0), (0, -1, 0))).runs_to
+        ((1, True), (2, False), (0, False))
+        """
+        direction = np.asarray(self.direction, dtype=np.float64)
+        unit = np.abs(direction) / np.linalg.norm(direction, axis=0)
+        orders = itertools.permutations(range(3))
+        rows = max(orders, key=lambda order: sum(unit[row, i] for i, row in enumerate(order)))
+        return tuple((row, bool(direction[row, i] >= 0)) for i, row in enumerate(rows))
 
     @property
     def fingerprint(self) -> int:

@@ -12,12 +12,30 @@ from chunkmed.graph.nodes import Source
 from chunkmed.graph.views import view
 from chunkmed.label_names import ATTRIBUTE, named
 
-__all__ = ["open_store"]
+__all__ = ["open_levels", "open_store"]
 
 
 def open_store(path: Path, label: str | None = None, level: int = 0) -> xr.DataArray:
     """Open the image of a store, or one of its label images, at one of its levels."""
-    found = store.open_image(path, label, level)
+    return _image(store.open_image(path, label, level), label)
+
+
+def open_levels(array: store.StoredArray) -> list[tuple[xr.DataArray, store.StoredArray]]:
+    """Return the levels of the image that an array is a level of, from its own to the coarsest.
+
+    Empty for an array that is no level of an image, or of one that was replaced meanwhile.
+    """
+    place = store.place_of(array)
+    if place is None:
+        return []
+    path, label, own = place
+    first = store.open_image(path, label, own)
+    found = [first, *(store.open_image(path, label, level) for level in range(own + 1, first.levels))]
+    same = all(each.array.commit == array.commit for each in found)
+    return [(_image(each, label), each.array) for each in found] if same else []
+
+
+def _image(found: store.StoredImage, label: str | None) -> xr.DataArray:
     data = view(Source(found.array))
     image = xr.DataArray(data, dims=found.dims, coords=found.coords, name=label or "image")
     image.attrs.update(found.attributes)

@@ -45,6 +45,7 @@ _ALIKE = (
     "test_trace.py::test_nested_dtypes_below",
     "test_trace.py::test_processes",
     "tests/test_doctests.py",
+    *("tests/slices/", "tests/viewer/", "tests/report/test_plot.py", "tests/cli/test_plot.py"),
     *("tests/ndimage/", "tests/intensity/", "test_packed.py", "test_shapes.py"),
     # The main job runs on all of them, before the tests.
     "tests/cli/test_cli.py",

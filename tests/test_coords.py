@@ -169,3 +169,21 @@ def test_accessors():
     assert len(image.meta) == 5 and "CT" in repr(image.meta)
     with pytest.raises(KeyError):
         image.meta["PatientName"]
+
+
+def test_where_of_numbers_keeps_the_grid():
+    image = image_of(grid(frame_key="of its own"))
+    made = xr.where(image > 0, 1, 0)
+    assert not made.coords["grid"].attrs
+    assert grid_of(made) == grid_of(image)
+    assert grid_of(xr.where(image[1] > 0, 1, 0)) == grid_of(image[1])
+    one = made.assign_coords(grid=np.int64(1234567))
+    with pytest.raises(InputError, match="carries no grid"):
+        grid_of(one)
+
+
+def test_what_two_images_on_one_grid_do_not_share_is_not_made_up():
+    for depth in (2.0, 5.0):
+        image = image_of(grid(z_mm=(0.0,), thickness_mm=depth, frame_key="slices"))
+    assert grid_of(image).thickness_mm == 5.0
+    assert grid_of(xr.where(image > 0, 1, 0)).thickness_mm is None

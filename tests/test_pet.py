@@ -11,7 +11,7 @@ from chunkmed.coords import attach
 from chunkmed.errors import InputError
 from chunkmed.graph.shrunk import Shrink
 from chunkmed.grid import Grid
-from chunkmed.report.slices import gray_window
+from chunkmed.slices.choice import gray_window
 
 GRID = Grid((0.0, 3.0), (0.0, 1.5, 3.0), (0.0, 1.5, 3.0, 4.5))
 VALUES = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
@@ -104,7 +104,7 @@ def test_scipys_names_stay_scipys():
 
 
 def test_pictures_leave_a_range_of_padding_out():
-    slices = {"z": np.array([[-3024.0, -2000.0, 0.0, 100.0, np.nan]])}
+    slices = [np.array([[-3024.0, -2000.0, 0.0, 100.0, np.nan]])]
     assert gray_window(slices, (-3024.0, -2000.0))[0] >= 0
     assert gray_window(slices, None)[0] < -2000
 

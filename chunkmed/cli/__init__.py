@@ -21,10 +21,12 @@ _COMMANDS = {
     "export": "write an image as NIfTI, or labels as a DICOM segmentation",
     "info": "say what a store holds: image, levels, label images, history",
     "plan": "say what running a recipe on a store will cost, before it runs",
+    "plot": "write a picture of a store: slices side by side, or three views through a point",
     "recipe": "list, show and check recipes",
     "run": "run a recipe on a DICOM folder or a store",
     "scan": "list the series below a path",
     "verify": "check every object of a store against what was written",
+    "view": "show a store in the browser, with neuroglancer",
 }
 
 

@@ -12,7 +12,7 @@ from chunkmed.errors import InputError
 from chunkmed.intensity.chosen import named
 from chunkmed.intensity.scales import mapped, rescale
 
-__all__ = ["WINDOWS", "window"]
+__all__ = ["WINDOWS", "window", "window_of"]
 
 #: Centre and width in Hounsfield units. Source: A. Murphy, Y. Baba et al., "Windowing (CT)",
 #: Radiopaedia.org, rID 52108; where it gives a range, its middle.
@@ -84,7 +84,7 @@ def window(
     >>> window(np.array([-150, 51, 250]), center=50, width=400, out_range=(0, 255), dtype="uint8").tolist()
     [0, 128, 255]
     """
-    middle, span = _chosen(named(image).attrs, preset, center, width)
+    middle, span = window_of(named(image).attrs, preset, center, width)
     name = function.upper().replace("-", "_")
     if name not in _FUNCTIONS:
         raise InputError(f"function = {function!r}", kind="bad-window", fix=f"choose of {_FUNCTIONS}")
@@ -114,9 +114,10 @@ def _exp(values: Any) -> Any:
     return np.exp(values)
 
 
-def _chosen(
+def window_of(
     attrs: Mapping[Any, Any], preset: str | None, center: float | None, width: float | None
 ) -> tuple[float, float]:
+    """Return centre and width of a window given by name or by numbers; ``attrs`` are the image's."""
     if preset is None:
         if center is None or width is None:
             raise InputError(

@@ -11,13 +11,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from chunkmed.cardiac import summary
-from chunkmed.coords import grid_of, has_grid, time_dim_of
-from chunkmed.drafts import draft_of
-from chunkmed.grid import Grid
-from chunkmed.padding import padding_range
-from chunkmed.report.panels import INK, QUIET, draw_contours, draw_curve, draw_list, draw_slice
-from chunkmed.report.planes import Plane, plane_across
-from chunkmed.report.slices import center_of, gray_window, load, matched, volume_at
+from chunkmed.coords import time_dim_of
+from chunkmed.report.charts import draw_beat, draw_list
+from chunkmed.report.drawing import INK, QUIET
+from chunkmed.report.figures import place, save_figure
+from chunkmed.report.scene import Look, Scene
+from chunkmed.slices.choice import center_of, volume_at
+from chunkmed.slices.cuts import Cut
+from chunkmed.slices.page import grid_if_known
+from chunkmed.slices.planes import Plane, plane_across
 
 __all__ = ["summary_figure", "summary_picture"]
 
@@ -65,10 +67,7 @@ def summary_picture(
         If the curve is empty or never above zero.
     """
     figure = summary_figure(image, labels, curve=curve, table=table, title=title)
-    path = Path(path)
-    with draft_of(path) as draft:
-        figure.savefig(draft, format="png", dpi=_DOTS_PER_INCH)
-    return path
+    return save_figure(figure, path, _DOTS_PER_INCH)
 
 
 def summary_figure(
@@ -82,15 +81,13 @@ def summary_figure(
     """Return the figure that :func:`summary_picture` writes; same parameters."""
     figure = Figure(figsize=_INCHES, facecolor="white")
     FigureCanvasAgg(figure)
-    grid = grid_of(image) if has_grid(image) else None
-    grid = grid if grid is not None and grid.known else None
     moments = _moments(curve)
     masks = [_shown_labels(labels, curve, t) for t in moments]
-    planes = _planes(image, grid)
+    planes = _planes(image)
     panels = _panels(figure, len(planes), curve is not None or table is not None)
-    _draw_slices(panels, image, masks, planes, grid, moments[0])
+    _draw_slices(panels, image, masks, planes, moments[0])
     if curve is not None:
-        draw_curve(figure.add_axes((0.69, 0.12, 0.285, 0.73)), curve)
+        draw_beat(figure.add_axes((0.69, 0.12, 0.285, 0.73)), curve)
     elif table is not None:
         draw_list(figure.add_axes((0.72, 0.12, 0.255, 0.73)), table)
     figure.text(0.025, 0.955, title, fontsize=22, fontweight="bold", color=INK, va="center")
@@ -107,8 +104,9 @@ def _moments(curve: xr.DataArray | None) -> list[int]:
 
 
 def _shown_labels(labels: xr.DataArray, curve: xr.DataArray | None, t: int) -> xr.DataArray:
-    """Return the labels (z, y, x) at a time point: of the object that the curve follows, if it says so."""
-    volume = volume_at(labels, t)
+    """Return the labels at a time point: of the object that the curve follows, if it says so."""
+    time = time_dim_of(labels)
+    volume = labels.isel({time: t}) if time else labels
     volume = volume.astype(np.uint8) if volume.dtype == bool else volume
     if curve is None or "label" not in curve.coords:
         return volume
@@ -118,10 +116,9 @@ def _shown_labels(labels: xr.DataArray, curve: xr.DataArray | None, t: int) -> x
     return volume.where(volume == label, 0) // label
 
 
-def _planes(image: xr.DataArray, grid: Grid | None) -> list[Plane]:
-    direction = grid.direction if grid else None
+def _planes(image: xr.DataArray) -> list[Plane]:
     axes = "zyx" if image.sizes.get("z", 1) > 1 else "z"
-    return [plane_across(axis, direction) for axis in axes]
+    return [plane_across(axis, grid_if_known(image)) for axis in axes]
 
 
 def _panels(figure: Figure, count: int, with_chart: bool) -> list[Any]:
@@ -139,35 +136,16 @@ def _panels(figure: Figure, count: int, with_chart: bool) -> list[Any]:
 
 
 def _draw_slices(
-    panels: list[Any],
-    image: xr.DataArray,
-    masks: list[xr.DataArray],
-    planes: list[Plane],
-    grid: Grid | None,
-    t: int,
+    panels: list[Any], image: xr.DataArray, masks: list[xr.DataArray], planes: list[Plane], t: int
 ) -> None:
-    normals = tuple(plane.normal for plane in planes)
-    center = center_of(masks[0] != 0)
-    slices = load(volume_at(image, t), center, normals)
-    outlines = [load(mask, center, normals) for mask in masks]
-    window = gray_window(slices, padding_range(image.attrs))
-    cmap = "gray_r" if image.attrs.get("photometric_interpretation") == "MONOCHROME1" else "gray"
-    for axes, plane in zip(panels, planes, strict=True):
-        draw_slice(axes, slices[plane.normal], plane, grid, window, cmap=cmap)
-        for outline, style in zip(outlines, ("solid", "dashed"), strict=False):
-            # The same object may carry another number at another time: it keeps its colour.
-            same = matched(outline[plane.normal], outlines[0][plane.normal])
-            draw_contours(axes, same, plane, grid, style)
-        axes.set_title(_place(plane, center, grid), fontsize=14, color=QUIET, loc="left")
-
-
-def _place(plane: Plane, center: dict[str, int], grid: Grid | None) -> str:
-    """Return where a slice lies: plane, axis and position."""
-    index = center[plane.normal]
-    if grid is None:
-        return f"{plane.normal} = {index}"
-    positions = {"z": grid.z_mm, "y": grid.y_mm, "x": grid.x_mm}[plane.normal]
-    return f"{plane.name}   {plane.normal} = {positions[index]:.1f} mm"
+    center = center_of(volume_at(masks[0], 0) != 0)
+    cuts = [Cut(plane, center[plane.normal], t) for plane in planes]
+    scene = Scene(image, outlines=[(mask, None) for mask in masks])
+    for axes in panels:
+        axes.set_anchor("NW")
+    scene.draw(list(zip(panels, cuts, strict=True)), Look())
+    for axes, cut in zip(panels, cuts, strict=True):
+        axes.set_title(place(image, cut), fontsize=14, color=QUIET, loc="left")
 
 
 def _caption(moments: list[int], image: xr.DataArray) -> str:

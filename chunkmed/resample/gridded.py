@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from chunkmed import coords, ndimage
-from chunkmed.coords import SPACE, coordinates, time_dim_of
+from chunkmed.coords import SPACE, coordinates, grid_attributes_of, time_dim_of
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import lift
 from chunkmed.graph.mapping import Mapping as Coordinates
@@ -149,7 +149,7 @@ def on_grid(image: xr.DataArray, node: Node, grid: Grid, moved: Sequence[str]) -
         # A plane keeps the position of its slice as a number.
         coords[axis] = new[axis] if axis in image.dims else image.coords[axis]
     name, time = "grid", time_dim_of(image)
-    about = dict(image.coords["grid"].attrs) | new["grid"][2]
+    about = dict(grid_attributes_of(image)) | new["grid"][2]
     about["time_dim"] = time or about["time_dim"]
     coords[name] = ((), new["grid"][1], about)
     return xr.DataArray(data, dims=image.dims, coords=coords, name=image.name, attrs=image.attrs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -114,11 +113,9 @@ def _steps(grid: Grid) -> list[float]:
 
 
 def _runs_to(grid: Grid) -> list[tuple[int, bool]]:
-    """Return for x, y, z the row of L, P, S that it runs along most, and whether forward."""
-    direction = np.asarray(grid.direction) * _steps(grid)
-    unit = np.abs(direction) / np.linalg.norm(direction, axis=0)
-    rows = max(itertools.permutations(range(3)), key=lambda p: sum(unit[row, i] for i, row in enumerate(p)))
-    return [(row, bool(direction[row, i] >= 0)) for i, row in enumerate(rows)]
+    """Return for x, y, z the row of L, P, S that its voxels run along most, and whether forward."""
+    pairs = zip(grid.runs_to, _steps(grid), strict=True)
+    return [(row, forward == (step > 0)) for (row, forward), step in pairs]
 
 
 def _axes(grid: Grid, targets: Sequence[tuple[int, bool]]) -> list[_Axis]:

@@ -17,6 +17,7 @@ from chunkmed.store.image import (
     create_image,
     is_store,
     open_image,
+    place_of,
 )
 from chunkmed.store.layout import Layout, layout_of
 from chunkmed.store.listing import label_names
@@ -55,6 +56,7 @@ __all__ = [
     "open_foreign",
     "open_image",
     "owned_levels",
+    "place_of",
     "staged",
     "unit_of",
     "verify",

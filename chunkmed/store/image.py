@@ -24,7 +24,7 @@ from chunkmed.store.naming import check_name
 from chunkmed.store.pyramid import Level
 from chunkmed.store.sealed import damaged_metadata, dumps, read_sealed
 
-__all__ = ["StoredImage", "array_path", "create_image", "is_store", "open_image"]
+__all__ = ["StoredImage", "array_path", "create_image", "is_store", "open_image", "place_of"]
 
 
 #: How often a node is opened that is exchanged meanwhile.
@@ -34,6 +34,22 @@ _TRIES = 20
 def array_path(level: int = 0) -> str:
     """Return the path of the voxels of a level below the node folder."""
     return f"{level}/image"
+
+
+def place_of(array: StoredArray) -> tuple[Path, str | None, int] | None:
+    """Return store, label image (None: the image itself) and level that an array of ours belongs to.
+
+    None for an array that is no level of an image: scratch, and what others wrote.
+    """
+    folder, number = array.path.parents[1], array.path.parent.name
+    if array.commit is None or array.path.name != "image" or not number.isdigit():
+        return None
+    if not (folder / MANIFEST).is_file():
+        return None
+    above = folder.parents[1]
+    if folder.parent.name == "labels" and (above / MANIFEST).is_file():
+        return above, folder.name, int(number)
+    return folder, None, int(number)
 
 
 @dataclass(frozen=True)

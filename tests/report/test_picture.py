@@ -10,7 +10,7 @@ from matplotlib.image import imread
 from chunkmed.coords import attach
 from chunkmed.grid import Grid
 from chunkmed.report import summary_figure, summary_picture
-from chunkmed.report.slices import center_of, gray_window
+from chunkmed.slices.choice import center_of, gray_window
 from chunkmed.testing import BeatingEllipsoid
 
 HEART = BeatingEllipsoid(
@@ -62,7 +62,7 @@ def test_cine_shows_three_planes_and_the_curve():
     *slices, chart = figure.axes
     assert len(slices) == 3 and all(axes.images for axes in slices)
     assert [text.get_text() for text in slices[0].texts] == ["R", "L", "A", "P"]
-    assert [text.get_text() for text in slices[1].texts] == ["R", "L", "S", "I"]
+    assert [text.get_text() for text in slices[1].texts] == ["R", "L", "H", "F"]
     assert chart.get_title(loc="left") == "EF 60.0 %"
     assert (chart.get_xlabel(), chart.get_ylabel()) == ("time (ms)", "volume (ml)")
     assert [text.get_text()[:2] for text in chart.texts] == ["ED", "ES"]
@@ -89,7 +89,12 @@ def test_superior_is_up_in_the_side_views():
 
 
 def static(known=True, depth=8, **attrs):
-    grid = Grid(tuple(2.5 * np.arange(depth)), tuple(np.arange(30.0)), tuple(np.arange(40.0)), known=known)
+    grid = Grid(
+        tuple((2.5 if known else 1.0) * np.arange(depth)),
+        tuple(np.arange(30.0)),
+        tuple(np.arange(40.0)),
+        known=known,
+    )
     values = np.zeros((1, depth, 30, 40), "int16")
     values[:, :, 10:20, 10:25] = 100
     values[..., 0] = -3000
@@ -125,13 +130,13 @@ def test_a_single_slice_fills_the_picture(dims):
 def test_without_geometry_there_are_no_letters_and_voxels_are_square():
     figure = summary_figure(*static(known=False))
     assert len(figure.axes) == 3 and not any(axes.texts for axes in figure.axes)
-    assert figure.axes[1].images[0].get_extent() == [0.0, 40.0, 0.0, 8.0]
+    assert figure.axes[1].images[0].get_extent() == [-0.5, 39.5, -0.5, 7.5]
 
 
 def test_padding_is_left_out_of_the_window():
     image, labels = static(padding_value=-3000)
     assert summary_figure(image, labels).axes[0].images[0].get_clim() == (0.0, 100.0)
-    assert gray_window({"z": np.full((2, 2), np.nan)}, None) == (0.0, 1.0)
+    assert gray_window([np.full((2, 2), np.nan)], None) == (0.0, 1.0)
 
 
 def test_the_centre_avoids_the_gap_between_two_objects():

@@ -1,7 +1,8 @@
-"""The few slices that a picture shows, read from images of any size."""
+"""Which slices are shown, and which values are black and white."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,7 @@ import xarray as xr
 
 from chunkmed.coords import SPACE, time_dim_of
 
-__all__ = ["center_of", "gray_window", "load", "matched", "volume_at"]
-
-Slices = dict[str, npt.NDArray[Any]]
+__all__ = ["center_of", "gray_window", "matched", "volume_at"]
 
 _PERCENTILES = (1.0, 99.7)
 
@@ -36,23 +35,20 @@ def center_of(mask: xr.DataArray) -> dict[str, int]:
     return {axis: _middle(profiles[f"along_{axis}"].values) for axis in SPACE}
 
 
-def load(volume: xr.DataArray, center: dict[str, int], axes: tuple[str, ...]) -> Slices:
-    """Read one slice across each of ``axes``; blocks that several slices need are read once."""
-    lazy = {f"across_{axis}": volume.isel({axis: center[axis]}) for axis in axes}
-    found = xr.Dataset(lazy).compute()
-    return {axis: found[f"across_{axis}"].values for axis in axes}
-
-
-def gray_window(slices: Slices, padding: tuple[float, float] | None) -> tuple[float, float]:
+def gray_window(
+    slices: Iterable[npt.NDArray[Any]], padding: tuple[float, float] | None
+) -> tuple[float, float]:
     """Return the intensities drawn black and white: percentiles without padding and NaN.
 
     ``padding`` is the lowest and the highest value of padding.
     """
-    values = np.concatenate([part.ravel() for part in slices.values()])
+    values = np.concatenate([part.ravel() for part in slices])
     keep = np.isfinite(values)
     if padding is not None:
         keep &= (values < padding[0]) | (values > padding[1])
     if not keep.any():
+        return 0.0, 1.0
+    if values.dtype == bool:
         return 0.0, 1.0
     low, high = np.percentile(values[keep].astype(np.float64), _PERCENTILES).tolist()
     return low, high if high > low else low + 1.0

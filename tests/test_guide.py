@@ -1,0 +1,65 @@
+"""The guide as it stands: every block of every page runs, prints what it says, and lazy ones read nothing.
+
+``CHUNKMED_REWRITE_GUIDE=1`` writes what blocks print into the pages.
+"""
+
+import os
+from pathlib import Path
+
+import documents
+import pytest
+
+import chunkmed
+from chunkmed.graph.nodes import Source
+
+PAGES = sorted((Path(chunkmed.__file__).parent / "guide").glob("*.md"))
+#: Folders that pages read, and the real series behind them.
+REAL = {"chest": "ct_chest_ge_cmbcrc", "pet": "pet_ac_ge_perslice_slope_jpegls", "bold": "mr_fmri_ge_4d"}
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Boxes that were read from any source."""
+    seen = []
+    compute = Source.compute
+
+    def counted(self, box, arrays, fetch):
+        seen.append(box)
+        return compute(self, box, arrays, fetch)
+
+    monkeypatch.setattr(Source, "compute", counted)
+    return seen
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(page, reads, real_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, folder in REAL.items():
+        (tmp_path / name).symlink_to(real_data / folder)
+    namespace, said = {"__name__": "__main__"}, {}
+    for block in documents.blocks(page):
+        if block.language != "python":
+            continue
+        before = len(reads)
+        said[block.line] = documents.run(block, page, namespace)
+        assert not block.lazy or len(reads) == before, f"{page.name}:{block.line} reads voxels"
+        if not os.environ.get("CHUNKMED_REWRITE_GUIDE"):
+            assert block.expected is not None or not said[block.line], f"{page.name}:{block.line} prints"
+            assert documents.agrees(block.expected or "", said[block.line]), said[block.line]
+    if os.environ.get("CHUNKMED_REWRITE_GUIDE"):
+        page.write_text(documents.with_outputs(page, said))
+
+
+def test_there_are_pages():
+    assert "tutorial" in [page.stem for page in PAGES]
+
+
+def test_a_document_can_be_wrong(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```python lazy\nprint(1 + 1)\n```\n\n```text\n3\n```\n")
+    (block,) = documents.blocks(page)
+    assert block.lazy and not documents.agrees(block.expected, documents.run(block, page, {}))
+    page.write_text(documents.with_outputs(page, {block.line: "2\n"}))
+    (block,) = documents.blocks(page)
+    assert documents.agrees(block.expected, documents.run(block, page, {}))
