@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
+    from chunkmed.exports import to_nifti
     from chunkmed.graph.budget import config
     from chunkmed.graph.checkpoint import checkpoint
     from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from chunkmed.pet import suv
     from chunkmed.report import plot
     from chunkmed.resample import reorient, resample_like
+    from chunkmed.seg_export import to_dicom_seg
     from chunkmed.tracking import follow
 
 __version__ = "0.1.0"
@@ -59,6 +61,8 @@ _PUBLIC = {
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
     "suv": "chunkmed.pet:suv",
+    "to_dicom_seg": "chunkmed.seg_export:to_dicom_seg",
+    "to_nifti": "chunkmed.exports:to_nifti",
     "volread": "chunkmed.images:volread",
 }
 
@@ -87,6 +91,8 @@ __all__ = [
     "save",
     "scan",
     "suv",
+    "to_dicom_seg",
+    "to_nifti",
     "volread",
 ]
 

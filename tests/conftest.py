@@ -51,6 +51,8 @@ _ALIKE = (
     # The main job runs on all of them, before the tests.
     "tests/cli/test_cli.py",
     *("test_geometry_faults.py", "tests/test_privacy.py"),
+    # Whole series through dcm2niix, and label images of other programs.
+    *("test_dcm2niix.py", "test_labels.py", "test_foreign_images.py"),
     "test_scipys.py::test_scipys_own_tests",
 )
 
