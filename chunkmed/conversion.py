@@ -20,6 +20,7 @@ from chunkmed.graph.box import Box, regular_chunks
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.views import view
 from chunkmed.private import note
+from chunkmed.store import resolved
 from chunkmed.stored import open_store
 from chunkmed.writing import write_image
 
@@ -104,7 +105,7 @@ def convert(
         If the store exists already or cannot be written.
     """
     stack = _chosen(source, series, Choices(allow_missing, allow_irregular, merge_series, frames))
-    target = Path(store_path).resolve()
+    target = resolved(store_path)
     for text in stack.warnings:
         warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
     if keep_phi:

@@ -60,7 +60,7 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         Lazy, dims (t, z, y, x).
     """
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
-    if isinstance(path, str | os.PathLike) and store.is_store(target := _resolved(path)):
+    if isinstance(path, str | os.PathLike) and store.is_store(target := store.resolved(path)):
         if choices != Choices():
             raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
         return open_store(target, label, level)
@@ -107,7 +107,7 @@ def save(
         If it exists already or cannot be written.
     """
     full = _four_dims(image)
-    grid, lifted, target = grid_of(full), lift(full), _resolved(store_path)
+    grid, lifted, target = grid_of(full), lift(full), store.resolved(store_path)
     times = _trigger_times(full)
     _check_positions(grid)
     if name is None:
@@ -142,11 +142,6 @@ def save(
         pyramid=pyramid,
     )
     return open(target, label=name)
-
-
-def _resolved(path: PathLike) -> Path:
-    """Return where a store really lies: through a link it would have a second lock."""
-    return Path(path).resolve()
 
 
 def _trigger_times(image: xr.DataArray) -> Any:
@@ -206,7 +201,7 @@ def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray |
     like : xarray.DataArray, optional
         The image that the labels belong to.
     """
-    target = _resolved(path)
+    target = store.resolved(path)
     if name is None and store.is_store(target):
         names = store.label_names(target)
         name = names[0] if len(names) == 1 else None

@@ -23,6 +23,8 @@ _GEOMETRY = {
     "ImageOrientationPatient": ("bad-orientation", "(0020,0037)", "an orientation is not six numbers"),
     "PixelSpacing": ("bad-spacing", "(0028,0030)", "a pixel spacing is not two numbers"),
 }
+#: Parts that a frame is compared with: a file may hold thousands of planes, each its own.
+_LOOKED_AT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +123,24 @@ def _traits(frame: Frame) -> str:
 def _alike(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Split by size, orientation (within 1e-4) and pixel spacing."""
     parts: list[list[Frame]] = []
+    known: dict[object, list[Frame]] = {}
     for frame in frames:
-        # The last part first: neighbours in a folder mostly belong together.
-        home = next((part for part in reversed(parts) if same_plane(part[0], frame)), None)
+        exact = _exact(frame)
+        home = known.get(exact)
         if home is None:
-            parts.append([frame])
-        else:
-            home.append(frame)
+            # The last part first: neighbours in a folder mostly belong together.
+            home = next((part for part in parts[: -_LOOKED_AT - 1 : -1] if same_plane(part[0], frame)), None)
+        if home is None:
+            parts.append(home := [])
+        home.append(frame)
+        known.setdefault(exact, home)
     return parts
+
+
+def _exact(frame: Frame) -> object:
+    layout = frame.file.layout
+    sizes = layout.rows, layout.columns, layout.samples
+    return sizes, frame.position is None, frame.orientation, frame.spacing
 
 
 def same_plane(one: Frame, other: Frame) -> bool:
