@@ -68,7 +68,7 @@ def groups_of(frames: Sequence[Frame]) -> Iterator[Group]:
         problem = _unusable(kept)
         for part in parts:
             scout = planes or _is_scout(part[0])
-            apart = () if scout else tuple(_apart(part, parts))
+            apart = () if scout else tuple(_apart(part, parts, len(kept)))
             yield Group(tuple(part), f"{uid}|{_traits(part[0])}", scout, (), notes, apart, problem)
 
 
@@ -89,15 +89,18 @@ def _unusable(frames: Sequence[Frame]) -> SourceError | None:
     )
 
 
-def _apart(part: Sequence[Frame], parts: Sequence[Sequence[Frame]]) -> Iterator[str]:
+def _apart(part: Sequence[Frame], parts: Sequence[Sequence[Frame]], total: int) -> Iterator[str]:
     """Say that images of the same series became a stack of their own, and why."""
-    others = [other for other in parts if other is not part]
+    # Of thousands of parts some tell what differs.
+    others = [other for other in parts[: _LOOKED_AT + 1] if other is not part]
     if not others:
         return
     differ = [name for name, same in _TRAITS.items() if not all(same(part[0], other[0]) for other in others)]
-    count = sum(map(len, others))
-    few = [f"file {file_identifier(frame.file.path)}" for other in others for frame in other]
-    named = f": {', '.join(few)}" if count <= _MOST_NAMED else ""
+    count = total - len(part)
+    named = ""
+    if count <= _MOST_NAMED:
+        few = [f"file {file_identifier(frame.file.path)}" for other in others for frame in other]
+        named = f": {', '.join(few)}"
     yield f"{count} more images of this series are apart, they differ in {', '.join(differ)}{named}"
 
 
