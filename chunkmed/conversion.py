@@ -22,6 +22,7 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.views import view
 from chunkmed.private import note
+from chunkmed.store import resolved
 from chunkmed.stored import open_store
 from chunkmed.writing import write_image
 
@@ -115,7 +116,7 @@ def convert(
     """
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
     described = Described(spacing_mm, origin_mm, time_ms, dims, channel)
-    target = Path(store_path).resolve()
+    target = resolved(store_path)
     if is_foreign(source):
         refuse_dicom_options(series, choices, keep_phi)
         _write_foreign(open_foreign(source, described), target, overwrite, pyramid)

@@ -101,7 +101,7 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         refuse_dicom_options(series, choices)
         return open_foreign(path, described, label=label, level=level)
     refuse_described(described)
-    if isinstance(path, str | os.PathLike) and store.is_store(target := _resolved(path)):
+    if isinstance(path, str | os.PathLike) and store.is_store(target := store.resolved(path)):
         refuse_dicom_options(series, choices)
         return open_store(target, label, level)
     if label is not None or level:
@@ -147,7 +147,7 @@ def save(
         If it exists already or cannot be written.
     """
     full = four_dims(image)
-    grid, lifted, target = grid_of(full), lift(full), _resolved(store_path)
+    grid, lifted, target = grid_of(full), lift(full), store.resolved(store_path)
     times = _trigger_times(full)
     _check_positions(grid)
     if name is None:
@@ -190,11 +190,6 @@ def _label_attributes(labels: xr.DataArray) -> dict[str, Any]:
     """Return the names of labels as they are stored."""
     names = names_of(labels)
     return {ATTRIBUTE: {str(number): name for number, name in names.items()}} if names else {}
-
-
-def _resolved(path: PathLike) -> Path:
-    """Return where a store really lies: through a link it would have a second lock."""
-    return Path(path).resolve()
 
 
 def _trigger_times(image: xr.DataArray) -> Any:

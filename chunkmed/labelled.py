@@ -75,7 +75,7 @@ def open_labels(
     if like is not None:
         grid_of(like)  # refuses an image that has none
     if isinstance(path, str | os.PathLike):
-        if store.is_store(target := Path(path).resolve()) and store.is_ours(target):
+        if store.is_store(target := store.resolved(path)) and store.is_ours(target):
             return _named(_stored(target, name, like), names)
         if Path(path).is_file() and is_segmentation(path):
             return _named(_segmentation(path, name, like), names)

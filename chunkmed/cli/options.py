@@ -17,6 +17,7 @@ __all__ = [
     "connected",
     "dicom_options",
     "foreign_options",
+    "limit_option",
     "resources",
     "spacing_of",
 ]
@@ -71,7 +72,29 @@ _CLUSTER = (
 
 def dicom_options(command: Command) -> Command:
     """Add which series of a DICOM folder is meant, and what of it is accepted."""
-    return _added(command, _DICOM)
+    return _added(command, (*_DICOM, limit_option))
+
+
+def limit_option(command: Command) -> Command:
+    """Add how much a DICOM file may ask for; it holds as long as the command runs."""
+    option: Callable[[Command], Command] = click.option(
+        "--limit",
+        "limits",
+        metavar="NAME=VALUE",
+        multiple=True,
+        expose_value=False,
+        callback=_limited,
+        help="What a file may ask for: depth, elements, frames, header_bytes, frame_bytes, expansion.",
+    )
+    return option(command)
+
+
+def _limited(ctx: click.Context, _: click.Parameter, given: tuple[str, ...]) -> None:
+    if given:
+        from chunkmed.dicom import limited
+
+        pairs = (text.partition("=")[::2] for text in given)
+        ctx.with_resource(limited(**{name.strip().replace("-", "_"): value.strip() for name, value in pairs}))
 
 
 def foreign_options(command: Command) -> Command:

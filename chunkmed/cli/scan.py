@@ -6,11 +6,14 @@ import json
 
 import click
 
+from chunkmed.cli.options import limit_option
+
 __all__ = ["command"]
 
 
 @click.command()
 @click.argument("path")
+@limit_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, descriptions left out.")
 def command(path: str, as_json: bool) -> None:
     """List the DICOM series below PATH, with the selectors that --series takes.

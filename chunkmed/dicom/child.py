@@ -26,6 +26,8 @@ __all__ = ["Child", "DecodeError"]
 Array = npt.NDArray[Any]
 _NUMBERS = {syntax: i for i, syntax in enumerate(CODECS)}
 _LEAST_BYTES = 2**20
+#: What a decoder may give: at most as wide as there is room for.
+_DTYPES = frozenset(np.dtype(code).str.encode("ascii") for code in ("u1", "i1", "<u2", "<i2", "<u4", "<i4"))
 #: A busy machine gives a child little of its wall time: the processor time is what bounds it.
 _WALL_PER_PROCESSOR_SECOND = 8
 _DEATHS = {
@@ -107,9 +109,13 @@ class Child:
         """Return the frame that was asked for first; its memory is used again by the next ``send``."""
         asked = self.asked[0]
         good, dtype, why = self.protocol.ANSWER.unpack(self._answer(asked.frame_bytes))
+        if good not in (0, 1) or (good and dtype.rstrip(b"\0") not in _DTYPES):
+            # Not what our own program says: it is not used again.
+            self.process.kill()
+            raise DecodeError("the decoder gave an answer that makes no sense")
         self.asked.popleft()
         if not good:
-            raise DecodeError(why.rstrip(b"\0").decode("ascii"))
+            raise DecodeError(why.rstrip(b"\0").decode("ascii", "replace"))
         shape = asked.shape
         view, count = self._view(asked.stop), shape.rows * shape.columns * shape.samples
         out = np.frombuffer(view, dtype.rstrip(b"\0").decode("ascii"), count, asked.place)

@@ -18,6 +18,8 @@ __all__ = ["CODECS", "Codec", "Shape", "decode"]
 
 Array = npt.NDArray[Any]
 _JPEG = "1.2.840.10008.1.2.4."
+#: A scan may take a byte and cost a look at every pixel.
+_MOST_SCANS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,14 @@ def _rle(module: Any, stream: bytes, shape: Shape) -> Array:
     options = {"rows": shape.rows, "columns": shape.columns, "bits_allocated": shape.bits}
     planes = np.frombuffer(module.decode_pixel_data(stream, version=2, **options), f"<u{shape.bits // 8}")
     planes = planes.reshape(-1, shape.rows, shape.columns)
+    if len(planes) != shape.samples:
+        raise ValueError(f"decodes to {len(planes)} planes, the header says {shape.samples}")
     return planes[0] if shape.samples == 1 else np.moveaxis(planes, 0, -1)
 
 
 def _jpeg(module: Any, stream: bytes, shape: Shape) -> Array:
+    if stream.count(b"\xff\xda") > _MOST_SCANS:
+        raise ValueError("more scans than an image has")
     # Without it the decoder guesses the colours from the component numbers.
     if shape.samples == 1:
         return np.asarray(module.jpeg8_decode(stream))

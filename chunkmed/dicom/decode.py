@@ -15,7 +15,7 @@ from pydicom.uid import UID
 from chunkmed.dicom.child import DecodeError
 from chunkmed.dicom.children import Decoding, decoding
 from chunkmed.dicom.codecs import CODECS, Shape
-from chunkmed.dicom.colour import colour_frame, to_rgb
+from chunkmed.dicom.colour import colour_rows, colour_spans, to_rgb
 from chunkmed.dicom.encapsulated import DamagedError, compressed_frame
 from chunkmed.dicom.headers import Layout
 from chunkmed.dicom.mosaic import in_file
@@ -30,6 +30,9 @@ __all__ = ["Plane", "Seen", "missing_decoder", "read_planes"]
 Array = npt.NDArray[Any]
 Span = tuple[int, int]
 Place = tuple[int, Span, Span]
+_INFLATED_BYTES = 2**20
+#: A compressed frame may be this much longer than an uncompressed one: colour profiles, comments.
+_STREAM_FACTOR, _STREAM_BYTES = 4, 2**22
 
 
 class Seen(NamedTuple):
@@ -136,8 +139,9 @@ def _stored(descriptor: int, plane: Plane) -> Array:
     frame, (y0, y1), (x0, x1) = in_file(layout, plane.place)
     start = seen.offset + frame * layout.frame_bytes
     if layout.samples > 1:
-        data = _bytes(descriptor, seen, layout, start, layout.frame_bytes)
-        return clean_bits(colour_frame(data, layout)[y0:y1, x0:x1], layout)
+        spans = colour_spans(layout, (y0, y1))
+        planes = b"".join(_bytes(descriptor, seen, layout, start + at, count) for at, count in spans)
+        return clean_bits(colour_rows(planes, layout, y1 - y0)[:, x0:x1], layout)
     row_bytes = layout.file_columns * layout.bits_allocated // 8
     data = _bytes(descriptor, seen, layout, start + y0 * row_bytes, (y1 - y0) * row_bytes)
     dtype = stored_dtype(layout).newbyteorder("<" if layout.little_endian else ">")
@@ -145,31 +149,39 @@ def _stored(descriptor: int, plane: Plane) -> Array:
     return clean_bits(rows.astype(dtype.newbyteorder("="), copy=False), layout)
 
 
-def _bytes(descriptor: int, seen: Seen, layout: Layout, start: int, count: int) -> bytes:
-    if layout.deflated:
-        data = _inflated(descriptor, start, count, seen)
-    else:
-        data = os.pread(descriptor, count, start)
+def _bytes(descriptor: int, seen: Seen, layout: Layout, start: int, count: int) -> bytes | bytearray:
+    inflated = layout.deflated
+    data = _inflated(descriptor, start, count, seen) if inflated else os.pread(descriptor, count, start)
     if len(data) < count:
         raise _refuse(seen, "truncated-file", "a file ends within its pixel data")
     return data
 
 
-def _inflated(descriptor: int, start: int, count: int, seen: Seen) -> bytes:
+def _inflated(descriptor: int, start: int, count: int, seen: Seen) -> bytearray:
     # The stream has no index: inflate up to the end of the frame, and no further.
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        file.seek(0)
-        body = file.read()
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    out, stop = bytearray(), start + count
+    inflated = 0
     try:
-        return inflater.decompress(body[_dataset_start(body) :], start + count)[start:]
+        for part in _inflating(descriptor):
+            out += part[max(0, start - inflated) : stop - inflated]
+            inflated += len(part)
+            if inflated >= stop:
+                break
     except zlib.error as error:
         raise _refuse(seen, "undecodable", "a deflated file cannot be inflated") from error
+    return out
 
 
-def _dataset_start(body: bytes) -> int:
+def _inflating(descriptor: int) -> Iterator[bytes]:
+    """Yield the inflated data set in parts."""
     # (0002,0000) UL 4, always the first element: the length of the rest of the file meta group.
-    return 144 + int.from_bytes(body[140:144], "little")
+    at = 144 + int.from_bytes(os.pread(descriptor, 4, 140), "little")
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    while not inflater.eof and (packed := os.pread(descriptor, _INFLATED_BYTES, at)):
+        at += len(packed)
+        while packed:
+            yield inflater.decompress(packed, _INFLATED_BYTES)
+            packed = inflater.unconsumed_tail
 
 
 def _send(decoder: Decoding, plane: Plane) -> None:
@@ -180,7 +192,8 @@ def _send(decoder: Decoding, plane: Plane) -> None:
     frame, _, _ = in_file(layout, plane.place)
     with _opened(seen) as descriptor, _undecodable(plane):
         identity = (seen.path, seen.size, seen.mtime_ns)
-        stream = compressed_frame(descriptor, identity, seen.offset, layout.file_frames, frame)
+        most = _STREAM_FACTOR * layout.frame_bytes + _STREAM_BYTES
+        stream = compressed_frame(descriptor, identity, seen.offset, layout.file_frames, frame, most)
         decoder.send(CODECS[layout.transfer_syntax], stream, _shape(layout))
 
 

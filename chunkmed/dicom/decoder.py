@@ -25,7 +25,8 @@ REQUEST = struct.Struct("<11q")
 ANSWER = struct.Struct("<q8s128s")
 _SPARE_BYTES = 192 * 2**20
 _FACTOR = 16
-_SECONDS, _SECONDS_PER_MB = 4, 2
+#: JPEG 2000 takes a tenth of a second for a megabyte.
+_SECONDS, _SECONDS_PER_MB = 1, 1
 
 
 def limit(frame_bytes: int, mapped: int) -> None:
@@ -33,9 +34,15 @@ def limit(frame_bytes: int, mapped: int) -> None:
     pages = _own_pages()
     if pages:
         room = pages * mmap.PAGESIZE + _SPARE_BYTES + _FACTOR * frame_bytes + mapped
-        resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
+        _set_limit(resource.RLIMIT_AS, room)
     seconds = math.ceil(time.process_time() + seconds_for(frame_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+    _set_limit(resource.RLIMIT_CPU, seconds)
+
+
+def _set_limit(what: int, amount: int) -> None:
+    """Set a soft limit; the hard one, which may be the user's own, stays."""
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (amount if hard == resource.RLIM_INFINITY else min(amount, hard), hard))
 
 
 _pages: list[int] = []
@@ -57,7 +64,7 @@ def seconds_for(frame_bytes: int) -> float:
     return _SECONDS + _SECONDS_PER_MB * frame_bytes / 1e6
 
 
-def serve(codecs: Any, descriptor: int) -> None:
+def serve(codecs: Any, descriptor: int, answers: int) -> None:
     """Answer requests on the standard input until it ends."""
     rows, view = list(codecs.CODECS.values()), None
     while len(request := os.read(0, REQUEST.size)) == REQUEST.size:
@@ -72,10 +79,14 @@ def serve(codecs: Any, descriptor: int) -> None:
             shape = codecs.Shape(height, width, samples, bits, bool(signed), bool(ybr))
             answer = _put(view, place, room, codecs.decode(rows[number], view[start : start + length], shape))
         except BaseException as error:
-            why = str(error) if isinstance(error, ValueError) else ""
-            text = f"{type(error).__name__}{': ' if why else ''}{why}"
-            answer = ANSWER.pack(0, b"", text.encode("ascii", "replace")[:128])
-        os.write(1, answer)
+            answer = ANSWER.pack(0, b"", _why(error).encode("ascii", "replace")[:128])
+        os.write(answers, answer)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "it takes more memory than a frame may take"
+    return f"{type(error).__name__}: {error}" if isinstance(error, ValueError) else type(error).__name__
 
 
 def _put(view: mmap.mmap, place: int, room: int, values: Any) -> bytes:
@@ -95,7 +106,9 @@ def main(path: str, descriptor: int) -> None:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     # A codec that prints must not be taken for an answer.
-    serve(module, descriptor)
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    serve(module, descriptor, answers)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,11 +11,15 @@ from chunkmed.dicom.geometry import Cell
 from chunkmed.dicom.grouping import Group
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.timing import TIME_KEYS
+from chunkmed.dicom.walk import open_regular
 
 __all__ = ["OF_EXPORT", "has_copies", "without_copies"]
 
 #: Written anew when an image is exported again: copies may differ in them.
 OF_EXPORT = frozenset({"InstanceNumber", "ContentTime"})
+_AT_ONCE = 2**20
+#: Compressed pixels are not longer than so many uncompressed frames.
+_LONGEST = 4
 
 
 def has_copies(cell: Cell) -> bool:
@@ -60,11 +65,22 @@ def _pixel_hash(frame: Frame) -> str:
     unique = f"{header.path}:{frame.index}"
     if layout.frames > 1 or layout.deflated:
         return unique
-    length = -1 if layout.compressed else layout.frame_bytes
+    left = header.size - header.pixel_offset
+    length = left if layout.compressed else layout.frame_bytes
+    if layout.compressed and length > _LONGEST * layout.frame_bytes + _AT_ONCE:
+        return unique
     try:
-        with open(header.path, "rb") as file:  # noqa: PTH123 - the name may not be UTF-8
-            file.seek(header.pixel_offset)
-            digest = hashlib.sha256(file.read(length))
+        digest = _hash_of(header.path, header.pixel_offset, length)
     except OSError:
         return unique
-    return f"{digest.hexdigest()} {frame.slope} {frame.intercept} {layout.transfer_syntax}"
+    return f"{digest} {frame.slope} {frame.intercept} {layout.transfer_syntax}"
+
+
+def _hash_of(path: str, start: int, length: int) -> str:
+    descriptor, digest = open_regular(path), hashlib.sha256()
+    try:
+        for at in range(start, start + length, _AT_ONCE):
+            digest.update(os.pread(descriptor, min(_AT_ONCE, start + length - at), at))
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()

@@ -14,8 +14,8 @@ from functools import cache
 
 from pydicom.datadict import dictionary_VR
 
-from chunkmed.dicom import limits
 from chunkmed.dicom.headers import UNDEFINED_LENGTH
+from chunkmed.dicom.limits import current_limits
 from chunkmed.dicom.tags import SPECIFIC_TAGS
 
 __all__ = ["ITEM", "ITEM_END", "LONG_VRS", "PIXEL_TAGS", "SEQUENCE_END", "Walked", "is_sequence_tag", "walk"]
@@ -264,7 +264,7 @@ def _is_sequence(tag: int, data: bytes, pos: int, form: _Form) -> bool:
 
 
 def _end_of_sequence(data: bytes, pos: int, form: _Form, depth: int) -> int:
-    if depth > limits.DEEPEST:
+    if depth > current_limits().depth:
         raise _OddError
     while True:
         key, length = form.item(data, pos)

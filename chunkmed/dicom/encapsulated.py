@@ -16,6 +16,9 @@ _HEAD = struct.Struct("<HHI")
 #: A JPEG or JPEG-LS stream, a JPEG 2000 codestream.
 _STARTS = (b"\xff\xd8", b"\xff\x4f")
 _CACHED_FILES = 32
+_MOST_FRAGMENTS, _FRAGMENTS_PER_FRAME = 4096, 64
+#: Of a file of one frame: mostly all of it.
+_AT_ONCE = 4 * 2**20
 _CACHE: dict[tuple[object, ...], list[list[Fragment]]] = {}
 
 
@@ -24,7 +27,7 @@ class DamagedError(Exception):
 
 
 def compressed_frame(
-    descriptor: int, identity: tuple[str, int, int], offset: int, count: int, frame: int
+    descriptor: int, identity: tuple[str, int, int], offset: int, count: int, frame: int, most: int = 2**31
 ) -> bytes:
     """Return the compressed stream of one frame.
 
@@ -38,17 +41,19 @@ def compressed_frame(
         Start of the pixel data's value in bytes.
     count, frame : int
         Frames in the file, and the one that is wanted.
+    most : int
+        Bytes that a stream may have.
 
     Raises
     ------
     DamagedError
-        If the items do not hold that many frames.
+        If the items do not hold that many frames, or more of one than it may have.
     """
     size = identity[1]
     if count == 1:
-        body = os.pread(descriptor, size - offset, offset)
-        _, found = _fragments(lambda at, n: body[at - offset : at - offset + n], offset, size)
-        return b"".join(body[start - offset : start - offset + n] for start, n in found)
+        window = _Window(descriptor, offset, min(size - offset, most))
+        _, found = _fragments(window.read, offset, size, 1)
+        return b"".join(window.read(*part) for part in _bounded(found, most))
     key = (*identity, offset, count)
     frames = _CACHE.get(key)
     if frames is None:
@@ -56,13 +61,33 @@ def compressed_frame(
         if len(_CACHE) >= _CACHED_FILES:
             _CACHE.clear()
         _CACHE[key] = frames
-    return b"".join(os.pread(descriptor, n, start) for start, n in frames[frame])
+    return b"".join(os.pread(descriptor, n, start) for start, n in _bounded(frames[frame], most))
 
 
-def _fragments(read: Read, offset: int, size: int) -> tuple[bytes, list[Fragment]]:
+class _Window:
+    """The fragments of one frame, read at once: more of the file is read where it is asked for."""
+
+    def __init__(self, descriptor: int, offset: int, size: int) -> None:
+        self.descriptor, self.offset = descriptor, offset
+        self.body = os.pread(descriptor, min(size, _AT_ONCE), offset)
+
+    def read(self, at: int, count: int) -> bytes:
+        start = at - self.offset
+        if start + count <= len(self.body):
+            return self.body[start : start + count]
+        return os.pread(self.descriptor, count, at)
+
+
+def _bounded(fragments: list[Fragment], most: int) -> list[Fragment]:
+    if (total := sum(n for _, n in fragments)) > most:
+        raise DamagedError(f"{total} bytes are said to hold a frame that takes less uncompressed")
+    return fragments
+
+
+def _fragments(read: Read, offset: int, size: int, count: int) -> tuple[bytes, list[Fragment]]:
     """Return the basic offset table and the fragments after it."""
     found: list[Fragment] = []
-    at = offset
+    at, most = offset, _MOST_FRAGMENTS + _FRAGMENTS_PER_FRAME * count
     while at + 8 <= size:
         group, element, length = _HEAD.unpack(read(at, 8))
         tag = group << 16 | element
@@ -71,14 +96,17 @@ def _fragments(read: Read, offset: int, size: int) -> tuple[bytes, list[Fragment
         if tag != ITEM or length > size - at - 8:
             raise DamagedError("its compressed fragments are damaged, or it ends within them")
         found.append((at + 8, length))
+        if len(found) > most:
+            raise DamagedError(f"more than {most} compressed fragments")
         at += 8 + length
     if len(found) < 2:
         raise DamagedError("it holds no compressed frame")
-    return read(*found[0]), found[1:]
+    # Longer tables than the fragments need are of no use.
+    return read(found[0][0], min(found[0][1], 4 * len(found))), found[1:]
 
 
 def _frames(read: Read, offset: int, size: int, count: int) -> list[list[Fragment]]:
-    table, found = _fragments(read, offset, size)
+    table, found = _fragments(read, offset, size, count)
     if len(found) == count:
         return [[fragment] for fragment in found]
     if len(table) == 4 * count:

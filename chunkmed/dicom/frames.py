@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -62,9 +64,9 @@ def _pointed_frames(dataset: Any, header: Header) -> Iterator[Frame]:
     steps = _frame_values(dataset, pointer, header.layout.frames)
     for i, step in enumerate(steps):
         if pointer == "GridFrameOffsetVector":
-            yield _frame(dataset, header, i, {}, position=_moved(first, step - steps[0]))
+            yield replace(first, index=i, position=_moved(first, step - steps[0]) or first.position)
         else:
-            yield _frame(dataset, header, i, {"FrameTime": step})
+            yield replace(first, index=i, keys=Keys({**first.keys, "FrameTime": step}))
 
 
 def _frame_values(dataset: Any, pointer: str | None, count: int) -> Sequence[float]:
@@ -76,7 +78,7 @@ def _frame_values(dataset: Any, pointer: str | None, count: int) -> Sequence[flo
     if values is None or len(values) != count:
         return [float(i) for i in range(count)]  # flagged by ambiguous_frames
     if pointer == "FrameTimeVector":  # increments: the first is 0
-        return [sum(values[1 : i + 1]) for i in range(count)]
+        return list(accumulate(values[1:], initial=0.0))
     return values
 
 

@@ -23,6 +23,8 @@ _GEOMETRY = {
     "ImageOrientationPatient": ("bad-orientation", "(0020,0037)", "an orientation is not six numbers"),
     "PixelSpacing": ("bad-spacing", "(0028,0030)", "a pixel spacing is not two numbers"),
 }
+#: Parts that a frame is compared with: a file may hold thousands of planes, each its own.
+_LOOKED_AT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def groups_of(frames: Sequence[Frame]) -> Iterator[Group]:
         problem = _unusable(kept)
         for part in parts:
             scout = planes or _is_scout(part[0])
-            apart = () if scout else tuple(_apart(part, parts))
+            apart = () if scout else tuple(_apart(part, parts, len(kept)))
             yield Group(tuple(part), f"{uid}|{_traits(part[0])}", scout, (), notes, apart, problem)
 
 
@@ -87,15 +89,18 @@ def _unusable(frames: Sequence[Frame]) -> SourceError | None:
     )
 
 
-def _apart(part: Sequence[Frame], parts: Sequence[Sequence[Frame]]) -> Iterator[str]:
+def _apart(part: Sequence[Frame], parts: Sequence[Sequence[Frame]], total: int) -> Iterator[str]:
     """Say that images of the same series became a stack of their own, and why."""
-    others = [other for other in parts if other is not part]
+    # Of thousands of parts some tell what differs.
+    others = [other for other in parts[: _LOOKED_AT + 1] if other is not part]
     if not others:
         return
     differ = [name for name, same in _TRAITS.items() if not all(same(part[0], other[0]) for other in others)]
-    count = sum(map(len, others))
-    few = [f"file {file_identifier(frame.file.path)}" for other in others for frame in other]
-    named = f": {', '.join(few)}" if count <= _MOST_NAMED else ""
+    count = total - len(part)
+    named = ""
+    if count <= _MOST_NAMED:
+        few = [f"file {file_identifier(frame.file.path)}" for other in others for frame in other]
+        named = f": {', '.join(few)}"
     yield f"{count} more images of this series are apart, they differ in {', '.join(differ)}{named}"
 
 
@@ -121,14 +126,24 @@ def _traits(frame: Frame) -> str:
 def _alike(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Split by size, orientation (within 1e-4) and pixel spacing."""
     parts: list[list[Frame]] = []
+    known: dict[object, list[Frame]] = {}
     for frame in frames:
-        # The last part first: neighbours in a folder mostly belong together.
-        home = next((part for part in reversed(parts) if same_plane(part[0], frame)), None)
+        exact = _exact(frame)
+        home = known.get(exact)
         if home is None:
-            parts.append([frame])
-        else:
-            home.append(frame)
+            # The last part first: neighbours in a folder mostly belong together.
+            home = next((part for part in parts[: -_LOOKED_AT - 1 : -1] if same_plane(part[0], frame)), None)
+        if home is None:
+            parts.append(home := [])
+        home.append(frame)
+        known.setdefault(exact, home)
     return parts
+
+
+def _exact(frame: Frame) -> object:
+    layout = frame.file.layout
+    sizes = layout.rows, layout.columns, layout.samples
+    return sizes, frame.position is None, frame.orientation, frame.spacing
 
 
 def same_plane(one: Frame, other: Frame) -> bool:

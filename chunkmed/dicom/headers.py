@@ -167,6 +167,10 @@ def unsupported(dataset: Any, layout: Layout, image_type: str, float_pixels: boo
             layout.photometric not in _PHOTOMETRICS.get(layout.samples, ()),
             f"{layout.samples} samples of {_photometric_name(layout)} are not read",
         ),
+        (
+            layout.photometric == "YBR_FULL_422" and layout.columns % 2 == 1,
+            "YBR_FULL_422 with an odd number of columns",
+        ),
         (layout.samples > 1 and layout.bits_allocated > 16, "colours of more than 16 bits are not read"),
         (
             "MOSAIC" in image_type.split("\\") and not layout.mosaic,

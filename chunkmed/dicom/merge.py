@@ -11,6 +11,7 @@ from chunkmed.dicom.grouping import Group, same_plane
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.many import read_headers
 from chunkmed.dicom.ordering import Ordered, ordered
+from chunkmed.dicom.quiet import quiet
 from chunkmed.dicom.stacks import stack_of
 from chunkmed.dicom.study import Stack, Study
 from chunkmed.dicom.timing import nearest_phases
@@ -70,7 +71,9 @@ def _frames_of(stack: Stack) -> list[Frame]:
     paths = pixels.paths
     places = {(int(file), int(frame)) for file, frame in pixels.places.reshape(-1, 2) if file >= 0}
     out: list[Frame] = []
-    for number, (path, read) in enumerate(read_headers(dict.fromkeys(paths, ""))):
+    with quiet():
+        found = list(read_headers(dict.fromkeys(paths, "")))
+    for number, (path, read) in enumerate(found):
         if isinstance(read, str) or (read[0].file.size, read[0].file.mtime_ns) != tuple(
             pixels.files[number, :2]
         ):

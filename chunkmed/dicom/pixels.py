@@ -46,7 +46,7 @@ class Pixels:
     @property
     def needs_whole_frames(self) -> bool:
         """Whether a part of a frame takes decoding all of it."""
-        return any(layout.compressed or layout.deflated or layout.samples > 1 for layout in self.layouts)
+        return any(layout.compressed or layout.deflated for layout in self.layouts)
 
     @property
     def paths(self) -> list[str]:

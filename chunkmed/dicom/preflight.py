@@ -10,14 +10,15 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chunkmed.dicom import limits
 from chunkmed.dicom.elements import ITEM, ITEM_END, LONG_VRS, PIXEL_TAGS, SEQUENCE_END, is_sequence_tag
 from chunkmed.dicom.headers import UNDEFINED_LENGTH
+from chunkmed.dicom.limits import current_limits, too_many_frames
 
 __all__ = ["HostileError", "check_structure"]
 
 Read = Callable[[int, int], bytes]
 _WINDOW_BYTES = 64 * 1024
+_NUMBER_OF_FRAMES = 0x00280008
 
 
 class HostileError(Exception):
@@ -36,7 +37,14 @@ class _Open:
 
 
 def check_structure(
-    read: Read, start: int, size: int, *, implicit: bool, little: bool, group: int | None = None
+    read: Read,
+    start: int,
+    size: int,
+    *,
+    implicit: bool,
+    little: bool,
+    group: int | None = None,
+    file_bytes: int | None = None,
 ) -> int:
     """Follow all elements up to the pixel data; return where that was.
 
@@ -50,19 +58,24 @@ def check_structure(
         How elements are written.
     group : int, optional
         Follow the elements of this group only.
+    file_bytes : int, optional
+        Size of the file, where that is not the stream's.
 
     Raises
     ------
     HostileError
         If sequences are nested too deep, a length leads beyond the end of what it lies in, or there are
-        more elements than any image has.
+        more elements or frames than a file of this size has.
     """
-    return _Follower(read, size, little).follow(start, implicit, group)
+    follower = _Follower(read, size, little, size if file_bytes is None else file_bytes)
+    return follower.follow(start, implicit, group)
 
 
 class _Follower:
-    def __init__(self, read: Read, size: int, little: bool) -> None:
-        self.read, self.size, self.little = read, size, little
+    def __init__(self, read: Read, size: int, little: bool, file_bytes: int) -> None:
+        self.read, self.size, self.little, self.file_bytes = read, size, little, file_bytes
+        self.depth = current_limits().depth
+        self.most = current_limits().elements
         self.number = struct.Struct("<I" if little else ">I").unpack_from
         self.short = struct.Struct("<H" if little else ">H").unpack_from
         self.base, self.data = 0, b""
@@ -90,11 +103,13 @@ class _Follower:
             if len(head) < 8 or (len(open_) == 1 and self.is_end(head, group)):
                 break
             count += 1
-            if count > limits.MOST_ELEMENTS:
-                raise HostileError(f"more than {limits.MOST_ELEMENTS} elements before its pixel data")
+            if count > self.most:
+                raise HostileError(
+                    f"more than {self.most} elements before its pixel data; --limit elements=N raises it"
+                )
             at = self.item(at, head, open_) if inner.items else self.element(at, head, open_)
-            if len(open_) > 2 * limits.DEEPEST:
-                raise HostileError(f"sequences nested more than {limits.DEEPEST} deep")
+            if len(open_) > 2 * self.depth:
+                raise HostileError(f"sequences nested more than {self.depth} deep")
         return at
 
     def is_end(self, head: bytes, group: int | None) -> bool:
@@ -128,12 +143,27 @@ class _Follower:
         if implicit:
             nested = is_sequence_tag(tag) or stop is None
         else:
-            nested = vr == b"SQ" or (stop is None and vr == b"UN")
+            nested = vr == b"SQ" or (vr == b"UN" and (stop is None or self.is_hidden(tag, begin)))
+        if tag == _NUMBER_OF_FRAMES and stop is not None and len(open_) == 1:
+            self.expect_frames(self.read(begin, min(stop - begin, 16)))
         if nested:
             # What is called unknown is written implicitly.
             open_.append(_Open(stop, True, implicit or vr == b"UN"))
             return begin
         return self.beyond_fragments(begin) if stop is None else stop
+
+    def is_hidden(self, tag: int, begin: int) -> bool:
+        """Whether an element of unknown kind is a sequence: a parser looks its tag up."""
+        head = self.head(begin)
+        return len(head) >= 8 and self.tag(head) == ITEM and is_sequence_tag(tag)
+
+    def expect_frames(self, value: bytes) -> None:
+        """Allow for the elements of so many frames, if the file can hold as many."""
+        text = value.strip(b" \0")
+        frames = int(text) if text.isdigit() else 0
+        if reason := too_many_frames(frames, self.file_bytes):
+            raise HostileError(reason)
+        self.most = current_limits().elements_for(frames, self.file_bytes)
 
     def length(self, head: bytes, implicit: bool) -> int:
         if implicit:

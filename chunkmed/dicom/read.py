@@ -16,10 +16,10 @@ from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from chunkmed.dicom.attributes import technical
-from chunkmed.dicom.elements import PIXEL_TAGS
+from chunkmed.dicom.elements import PIXEL_TAGS, Walked, is_sequence_tag
 from chunkmed.dicom.frames import ambiguous_frames, frames_of
 from chunkmed.dicom.headers import UNDEFINED_LENGTH, Frame, Header, Layout, layout_of, unsupported
-from chunkmed.dicom.limits import FRAME_BYTES, HEADER_BYTES
+from chunkmed.dicom.limits import current_limits, too_large, too_many_frames
 from chunkmed.dicom.preflight import HostileError, check_structure
 from chunkmed.dicom.quick import quick_dataset, recalled
 from chunkmed.dicom.tags import SPECIFIC_TAGS, integer, text, value
@@ -119,6 +119,7 @@ def _read_open(path: str, descriptor: int) -> tuple[Header, tuple[Frame, ...]]:
     )
     general, reason = _general(dataset, pixels != "PixelData")
     layout = general.layout
+    _check_limits(layout, about.st_size)
     _check_size(layout, length, limit - offset)
     header = replace(
         general,
@@ -142,8 +143,19 @@ def _quickly(descriptor: int, size: int) -> _Parsed | None:
     if quick is None:
         return None
     dataset, walked = quick
+    _check_sequences(walked, size)
     _check_image(dataset, True)
     return dataset, walked.pixels, walked.pixel_offset, walked.pixel_length, size
+
+
+def _check_sequences(walked: Walked, size: int) -> None:
+    """Look at sequences that pydicom will read: the walk stepped over what lies in them."""
+    code = struct.Struct("<HH" if walked.little else ">HH").pack
+    for tag, chunk in walked.chunks.items():
+        if is_sequence_tag(tag) if walked.implicit else chunk[:2] in (b"SQ", b"UN"):
+            stream = io.BytesIO(code(tag >> 16, tag & 0xFFFF) + chunk)
+            form = {"implicit": walked.implicit, "little": walked.little}
+            _checked(stream, 0, len(chunk) + 4, **form, file_bytes=size)
 
 
 def _with_pydicom(descriptor: int, size: int) -> _Parsed:
@@ -218,30 +230,41 @@ def _parse(
         meta = FileMetaDataset(read_dataset(io.BytesIO(file.read(start - 132)), False, True))
         syntax = str(meta.get("TransferSyntaxUID", ""))
     if syntax == DeflatedExplicitVRLittleEndian:
-        return _parse_deflated(meta, file, start, tags)
+        return _parse_deflated(meta, file, start, size, tags)
     _check_structure(file, start, size, syntax)
     file.seek(0)
     dataset = read_partial(file, _at_pixels, force=not preamble, specific_tags=_list(tags))
     return dataset, file, size
 
 
-def _check_structure(file: BinaryIO, start: int, size: int, syntax: str) -> None:
+def _check_structure(
+    file: BinaryIO, start: int, size: int, syntax: str, file_bytes: int | None = None
+) -> None:
     file.seek(start)
     first = file.read(8)
     # As parsers do: what stands there counts, not what was announced.
     little = syntax != ExplicitVRBigEndian if syntax else first[:1] != b"\0"
-    _checked(file, start, size, implicit=not first[4:6].isalpha(), little=little)
+    implicit = not first[4:6].isalpha()
+    _checked(file, start, size, implicit=implicit, little=little, file_bytes=file_bytes)
 
 
 def _checked(
-    file: BinaryIO, start: int, size: int, *, implicit: bool, little: bool = True, group: int | None = None
+    file: BinaryIO,
+    start: int,
+    size: int,
+    *,
+    implicit: bool,
+    little: bool = True,
+    group: int | None = None,
+    file_bytes: int | None = None,
 ) -> int:
     def read(at: int, count: int) -> bytes:
         file.seek(at)
         return file.read(count)
 
     try:
-        return check_structure(read, start, size, implicit=implicit, little=little, group=group)
+        form = {"implicit": implicit, "little": little}
+        return check_structure(read, start, size, **form, group=group, file_bytes=file_bytes)
     except HostileError as error:
         raise NotAnImageError(f"damaged: {error}") from None
 
@@ -251,16 +274,17 @@ def _list(tags: Sequence[Any] | None) -> list[Any] | None:
 
 
 def _parse_deflated(
-    meta: Any, file: BinaryIO, start: int, tags: Sequence[Any] | None
+    meta: Any, file: BinaryIO, start: int, file_bytes: int, tags: Sequence[Any] | None
 ) -> tuple[Any, BinaryIO, int]:
     file.seek(start)
+    most = current_limits().header_bytes
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     # As much is inflated as a header takes, and no more.
-    body = inflater.decompress(file.read(HEADER_BYTES), HEADER_BYTES)
+    body = inflater.decompress(file.read(most), most)
     stream = io.BytesIO(body)
     # More may follow than was inflated here; a short stream shows when it is read.
     size = len(body) if inflater.eof else 2**62
-    _check_structure(stream, 0, size, meta.TransferSyntaxUID)
+    _check_structure(stream, 0, size, meta.TransferSyntaxUID, file_bytes)
     stream.seek(0)
     dataset: Any = read_dataset(stream, False, True, stop_when=_at_pixels, specific_tags=_list(tags))
     dataset.file_meta = meta
@@ -314,9 +338,17 @@ def _pixel_element(stream: BinaryIO, dataset: Any) -> tuple[str, int, int]:
     return keyword, stream.tell(), int(struct.unpack(order + "I", head[8:12])[0])
 
 
+def _check_limits(layout: Layout, file_bytes: int) -> None:
+    """Refuse frames that a file of this size does not hold."""
+    reason = too_many_frames(layout.file_frames, file_bytes)
+    if reason is None and (layout.compressed or layout.deflated):
+        samples = layout.file_rows * layout.file_columns * layout.samples
+        reason = too_large(layout.frame_bytes, samples, layout.file_frames, file_bytes)
+    if reason is not None:
+        raise NotAnImageError(reason)
+
+
 def _check_size(layout: Layout, length: int, left: int) -> None:
-    if layout.frame_bytes > FRAME_BYTES:
-        raise NotAnImageError(f"announces {layout.rows} x {layout.columns} pixels: more than is read")
     if layout.compressed:
         if left < 16:
             raise NotAnImageError("truncated: it ends before the first compressed frame")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.many import read_headers
+from chunkmed.dicom.quiet import quiet
 from chunkmed.dicom.stacks import stacks_of
 from chunkmed.dicom.study import Skipped, Study
 from chunkmed.dicom.walk import Paths, find_files, printable
@@ -41,9 +41,7 @@ def scan(paths: Paths, *, progress: Callable[[int, int], None] | None = None) ->
     found = dict(find_files(paths))
     frames: list[Frame] = []
     skipped: list[Skipped] = []
-    with warnings.catch_warnings():
-        # pydicom warns about values that are out of the standard; what matters is said by the stacks.
-        warnings.simplefilter("ignore")
+    with quiet():
         for done, (path, read) in enumerate(read_headers(found), 1):
             if isinstance(read, str):
                 skipped.append(Skipped(printable(path), read))
@@ -51,9 +49,9 @@ def scan(paths: Paths, *, progress: Callable[[int, int], None] | None = None) ->
                 frames += read
             if progress is not None:
                 progress(done, len(found))
-    if not frames:
-        raise _nothing(skipped)
-    stacks, unusable = stacks_of(frames)
+        if not frames:
+            raise _nothing(skipped)
+        stacks, unusable = stacks_of(frames)
     return Study(stacks, (*skipped, *unusable))
 
 

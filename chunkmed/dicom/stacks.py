@@ -77,7 +77,7 @@ def stack_of(part: Ordered) -> Stack:
         ),
         dtype=dtype,
         pixels=pixels,
-        modality=frames[0].file.modality,
+        modality=printable(frames[0].file.modality),
         description=frames[0].file.description,
         plane=geometry.plane,
         attributes=attributes if padding is None else attributes | {"padding_value": padding},

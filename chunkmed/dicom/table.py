@@ -65,7 +65,7 @@ def _shortened(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in printable(text))
+    return printable(" ".join(text.split()))
 
 
 def state_of(stack: Stack) -> str:

@@ -6,10 +6,11 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from chunkmed.errors import SourceError
 
-__all__ = ["Paths", "find_files", "open_regular", "printable"]
+__all__ = ["Paths", "common_folder", "find_files", "open_regular", "printable"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 _KINDS = (
@@ -42,43 +43,59 @@ def find_files(paths: Paths) -> Iterator[tuple[str, str]]:
 
 
 _Identity = tuple[int, int]
-#: A path, whether it is known to be a regular file, and the folders that it lies in.
-_Waiting = tuple[str, bool, frozenset[_Identity]]
+
+
+class _Waiting(NamedTuple):
+    """Something that was found and not looked at."""
+
+    path: str
+    is_file: bool
+    """Whether it is known to be a regular file."""
+    is_link: bool
+    parents: frozenset[_Identity]
+    """The folders that it lies in."""
 
 
 def _below(root: str) -> Iterator[tuple[str, str]]:
     # A stack of its own: folders may be nested deeper than Python calls functions.
-    waiting: list[_Waiting] = [(root, False, frozenset())]
-    while waiting:
-        path, is_file, parents = waiting.pop()
-        if is_file:
+    waiting, linked = [_Waiting(root, False, False, frozenset())], list[_Waiting]()
+    seen: set[_Identity] = set()
+    while waiting or linked:
+        # Folders by their own names first: what links lead to may be one of them.
+        first_look = bool(waiting)
+        item = waiting.pop() if first_look else linked.pop(0)
+        path = item.path
+        if item.is_file:
             yield path, ""
             continue
         try:
             found = os.stat(path)  # noqa: PTH116 - names that are not UTF-8 must survive
-            if stat.S_ISDIR(found.st_mode):
-                waiting += _inside(path, (found.st_dev, found.st_ino), parents)
-            else:
+            if not stat.S_ISDIR(found.st_mode):
                 yield path, _kind_reason(found.st_mode)
+                continue
+            identity = found.st_dev, found.st_ino
+            if identity in item.parents:
+                yield path, "a symbolic link back to a folder that it lies in"
+            elif item.is_link and first_look:
+                linked.append(item)
+            elif identity in seen:
+                yield path, "a symbolic link to a folder that is searched anyway"
+            else:
+                seen.add(identity)
+                waiting += _inside(path, item.parents | {identity})
         except OSError as error:
             yield path, _why_not(path, error)
-        except _LoopError:
-            yield path, "a symbolic link back to a folder that it lies in"
 
 
-class _LoopError(Exception):
-    pass
-
-
-def _inside(path: str, identity: _Identity, parents: frozenset[_Identity]) -> list[_Waiting]:
+def _inside(path: str, parents: frozenset[_Identity]) -> list[_Waiting]:
     """Return the entries of a folder, the first by name last."""
-    if identity in parents:
-        raise _LoopError
     with os.scandir(path) as entries:
         # What the folder itself says to be a regular file needs no look of its own.
-        names = [(entry.name, entry.is_file(follow_symlinks=False)) for entry in entries]
-    below = parents | {identity}
-    return [(os.path.join(path, name), is_file, below) for name, is_file in sorted(names, reverse=True)]  # noqa: PTH118
+        found = [(e.name, e.is_file(follow_symlinks=False), e.is_symlink()) for e in entries]
+    return [
+        _Waiting(os.path.join(path, name), is_file, is_link, parents)  # noqa: PTH118
+        for name, is_file, is_link in sorted(found, reverse=True)
+    ]
 
 
 def _kind_reason(mode: int) -> str:
@@ -110,8 +127,17 @@ def open_regular(path: str) -> int:
 
 
 def printable(path: str) -> str:
-    """Return a path that can be printed even where its bytes are not UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+    r"""Return a path that can be printed: bytes that are not UTF-8 and what steers a terminal are escaped.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[2J\n.dcm"))
+    a\x1b[2J\n.dcm
+    """
+    whole = path.encode("utf-8", "backslashreplace").decode("utf-8")
+    if whole.isprintable():
+        return whole
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in whole)
 
 
 def common_folder(paths: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from chunkmed.dicom.headers import Layout
 from chunkmed.dicom.read import NotAnImageError, read_whole_header
 from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
+from chunkmed.private import file_identifier
 from chunkmed.provenance import content_hash, keyed_identifier
 
 __all__ = ["SegFrame", "SegReader", "Segmentation", "is_segmentation", "read_segmentation"]
@@ -290,17 +291,17 @@ def _bytes(seen: Seen, start: int, count: int) -> bytes:
         handle = open_regular(seen.path)
     except OSError as error:
         raise SourceError(
-            "the file cannot be read", kind="unreadable", where=seen.name, why=str(error.strerror)
+            "the file cannot be read", kind="unreadable", file=file_identifier(seen.path), why=str(error.strerror)
         ) from error
     try:
         about = os.fstat(handle)
         if (about.st_size, about.st_mtime_ns) != (seen.size, seen.mtime_ns):
             raise SourceError(
-                "the file has changed", kind="file-changed", where=seen.name, fix="open it again"
+                "the file has changed", kind="file-changed", file=file_identifier(seen.path), fix="open it again"
             )
         raw = os.pread(handle, count, start)
     finally:
         os.close(handle)
     if len(raw) < count:
-        raise SourceError("the file is cut off", kind="truncated-file", where=seen.name)
+        raise SourceError("the file is cut off", kind="truncated-file", file=file_identifier(seen.path))
     return raw

@@ -139,7 +139,7 @@ def check_segments(segments: Mapping[int, str], kind: str) -> None:
         raise InputError("labels are 1 to 65535 in a segmentation", kind="bad-labels", why=f"{numbers[:9]}")
     if kind == "BINARY" and numbers != list(range(1, len(numbers) + 1)):
         raise InputError(
-            "segments of a BINARY segmentation are numbered 1, 2, 3 ...",
+            "segments of a BINARY segmentation are numbered from 1 on without gaps",
             kind="bad-labels",
             why=f"the labels are {', '.join(map(str, numbers[:9]))}",
             fix='kind="labelmap" keeps their numbers',

@@ -12,6 +12,7 @@ from typing import Any
 from chunkmed.errors import InputError
 from chunkmed.measures import MEASURES, is_measure
 from chunkmed.recipe.operations import operation, unknown
+from chunkmed.store import check_name
 
 __all__ = ["Measurement", "Recipe", "Step", "load", "parse", "shipped"]
 
@@ -107,6 +108,9 @@ class Recipe:
 
 def _needed(recipe: Recipe, given: Collection[str]) -> list[Step]:
     """Return the steps that the outputs need, when ``given`` ones are there already."""
+    for name in recipe.save:
+        # Refused here: not when the image was computed that is to be called so.
+        check_name(name)
     outputs = [*recipe.save, *([recipe.picture] if recipe.picture else [])]
     stack = [*outputs, *(name for m in recipe.measurements for name in (m.labels, m.of) if name)]
     found: dict[str, Step] = {}
@@ -269,6 +273,9 @@ def _check_references(recipe: Recipe) -> None:
             if isinstance(value, str) and value.startswith("$") and value[1:] not in recipe.parameters:
                 raise unknown("parameter", value[1:], recipe.parameters, place)
         known.append(step.name)
+    for name in recipe.save:
+        # Refused here: not when the image was computed that is to be called so.
+        check_name(name)
     outputs = [*recipe.save, *([recipe.picture] if recipe.picture else [])]
     measured = [name for m in recipe.measurements for name in (m.labels, m.of) if name]
     for value in (*outputs, *measured):

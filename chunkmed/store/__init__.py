@@ -23,7 +23,7 @@ from chunkmed.store.layout import Layout, layout_of
 from chunkmed.store.listing import label_names
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import Damage
-from chunkmed.store.naming import check_name
+from chunkmed.store.naming import check_name, resolved
 from chunkmed.store.pyramid import Level, levels_of, owned_levels, unit_of
 from chunkmed.store.sealed import check_attributes
 from chunkmed.store.verify import verify
@@ -57,6 +57,7 @@ __all__ = [
     "open_image",
     "owned_levels",
     "place_of",
+    "resolved",
     "staged",
     "unit_of",
     "verify",

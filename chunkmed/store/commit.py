@@ -137,6 +137,7 @@ def staged(
             # Folders that are new must reach the disk as names in theirs.
             fresh = [path.parent for path in target.parents if not path.exists()]
             files.make_folder(target.parent)
+            _check_below(target, store)
             stack.enter_context(locked(store))
             _finish_exchange(target)
             unlisted = listing is not None and is_unlisted(target, fingerprint)
@@ -157,6 +158,18 @@ def staged(
                 files.sync(folder)
             if listing is not None:
                 list_label(store, listing)
+
+
+def _check_below(target: Path, store: Path) -> None:
+    """Refuse a store in which a link leads elsewhere: what is written must lie below it."""
+    if target != store and not target.parent.resolve().is_relative_to(store.resolve()):
+        raise StoreError(
+            "a link in the store leads out of it",
+            kind="not-a-store",
+            where=str(target.parent),
+            kept="nothing was touched",
+            fix="remove the link, or convert the series again",
+        )
 
 
 def _check_replaceable(target: Path, overwrite: bool) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 from chunkmed.errors import InputError
 
-__all__ = ["LEFT", "OLD", "PARTIAL", "check_name", "is_final"]
+__all__ = ["LEFT", "OLD", "PARTIAL", "check_name", "is_final", "resolved"]
 
 PARTIAL = ".partial-"
 OLD = ".replaced-"
 #: What only our own unfinished and replaced nodes are called: nothing else is ever swept.
 LEFT = re.compile(r"\.(partial|replaced)-[0-9a-f]{16}(\.ledger)?")
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+#: A name of a partial write has 33 characters more, and must not be taken for an option of a command.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 #: Endings that the store's own files have.
 _RESERVED = (".json", ".draft", ".lock", ".ledger")
 
@@ -28,6 +31,27 @@ def check_name(name: str) -> str:
         raise InputError(
             f"{name!r} cannot be the name of a label image",
             kind="bad-name",
-            fix=f"use letters, digits, '_', '-' and '.', and none of the endings {', '.join(_RESERVED)}",
+            fix="use at most 128 letters, digits, '_', '-' and '.', the first no sign, and none of the "
+            f"endings {', '.join(_RESERVED)}",
         )
     return name
+
+
+def resolved(path: str | os.PathLike[str]) -> Path:
+    """Return where a store really lies: through a link it would have a second lock.
+
+    Raises
+    ------
+    InputError
+        ``bad-path`` for what is no name of a file: nothing at all, the root, names that are kept for
+        unfinished writes, links in a circle.
+    """
+    text = os.fspath(path)
+    try:
+        found = Path(text).resolve() if text and "\0" not in text else None
+        os.fsencode(text)
+    except (OSError, RuntimeError, UnicodeError):  # links in a circle, half a character
+        found = None
+    if found is None or not found.name or LEFT.search(found.name):
+        raise InputError(f"{text!r} cannot be the path of a store", kind="bad-path", fix="give another path")
+    return found

@@ -9,7 +9,7 @@ import pytest
 
 from chunkmed.dicom import child, children, encapsulated, scan
 from chunkmed.dicom.codecs import CODECS, Codec, Shape
-from chunkmed.dicom.colour import colour_frame
+from chunkmed.dicom.colour import colour_rows
 from chunkmed.dicom.headers import Layout
 
 SHAPE = Shape(64, 64, 1, 16, False, False)
@@ -64,12 +64,12 @@ def layout(photometric, planar=0):
 
 def test_uncompressed_colours():
     rgb = [[[255, 0, 0], [0, 0, 255]]]
-    assert colour_frame(bytes([255, 0, 0, 0, 0, 255]), layout("RGB")).tolist() == rgb
-    assert colour_frame(bytes([255, 0, 0, 0, 0, 255]), layout("RGB", 1)).tolist() == rgb
+    assert colour_rows(bytes([255, 0, 0, 0, 0, 255]), layout("RGB"), 1).tolist() == rgb
+    assert colour_rows(bytes([255, 0, 0, 0, 0, 255]), layout("RGB", 1), 1).tolist() == rgb
     # ITU-R BT.601: red is 76, 85, 255.
-    red = colour_frame(bytes([76, 85, 255, 76, 85, 255]), layout("YBR_FULL"))
+    red = colour_rows(bytes([76, 85, 255, 76, 85, 255]), layout("YBR_FULL"), 1)
     assert np.abs(red.astype(int) - [255, 0, 0]).max() <= 1
-    shared = colour_frame(bytes([76, 76, 85, 255]), layout("YBR_FULL_422"))
+    shared = colour_rows(bytes([76, 76, 85, 255]), layout("YBR_FULL_422"), 1)
     np.testing.assert_array_equal(shared, red)
 
 

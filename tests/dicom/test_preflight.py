@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chunkmed.dicom import limits, scan
+from chunkmed.dicom import limited, scan
 from chunkmed.dicom.read import NotAnImageError, read_header
 from chunkmed.errors import SourceError
 from chunkmed.testing import Form, write_form
@@ -118,13 +118,13 @@ def test_a_stream_that_inflates_without_end_is_refused(tmp_path):
     assert refused(tmp_path / "a.dcm", file_of(body + packer.flush(), DEFLATED))
 
 
-def test_more_elements_than_any_image_has_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "MOST_ELEMENTS", 1_000)
+def test_more_elements_than_any_image_has_are_refused(tmp_path):
     before = b"".join(element(0x0009, 0x1001, "LO", b"") for _ in range(1_000)) + nested(1)
     path = tmp_path / "a.dcm"
     # The group length, wrong: the walk leaves the file to pydicom.
     raw = file_of(image(before=before), BIG.replace(".2.2", ".2.1"))
-    assert "more than 1000 elements" in refused(path, raw[:132] + raw[144:])
+    with limited(elements=1_000):
+        assert "more than 1000 elements" in refused(path, raw[:132] + raw[144:])
 
 
 def test_hostile_files_cost_themselves_and_nothing_else(tmp_path):
