@@ -290,15 +290,13 @@ def _bytes(seen: Seen, start: int, count: int) -> bytes:
     try:
         handle = open_regular(seen.path)
     except OSError as error:
-        raise SourceError(
-            "the file cannot be read", kind="unreadable", file=file_identifier(seen.path), why=str(error.strerror)
-        ) from error
+        file, why = file_identifier(seen.path), str(error.strerror)
+        raise SourceError("the file cannot be read", kind="unreadable", file=file, why=why) from error
     try:
         about = os.fstat(handle)
         if (about.st_size, about.st_mtime_ns) != (seen.size, seen.mtime_ns):
-            raise SourceError(
-                "the file has changed", kind="file-changed", file=file_identifier(seen.path), fix="open it again"
-            )
+            file = file_identifier(seen.path)
+            raise SourceError("the file has changed", kind="file-changed", file=file, fix="open it again")
         raw = os.pread(handle, count, start)
     finally:
         os.close(handle)
