@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chunkmed import cardiac, compare, intensity, masks, ndimage, resample
+    from chunkmed import cardiac, cohort, compare, intensity, masks, ndimage, resample
     from chunkmed.cardiac import ejection_fraction
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
@@ -36,6 +36,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "cardiac": "chunkmed.cardiac",
     "checkpoint": "chunkmed.graph.checkpoint:checkpoint",
+    "cohort": "chunkmed.cohort",
     "compare": "chunkmed.compare",
     "config": "chunkmed.graph.budget:config",
     "convert": "chunkmed.conversion:convert",
@@ -63,6 +64,7 @@ _PUBLIC = {
 __all__ = [
     "cardiac",
     "checkpoint",
+    "cohort",
     "compare",
     "config",
     "convert",

@@ -14,13 +14,13 @@ import xarray as xr
 
 from chunkmed import cardiac, images, provenance, store
 from chunkmed.coords import time_dim_of
-from chunkmed.dicom import Choices
+from chunkmed.dicom import Choices, Stack
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.graph.budget import current_budget
 from chunkmed.recipe import Pipeline, Recipe
 from chunkmed.report import summary_picture, write_json, write_table
 
-__all__ = ["JobResult", "run_job"]
+__all__ = ["JobResult", "run_job", "split_label"]
 
 _SIZES = ("volume_ml", "area_mm2", "area_px", "volume_vox")
 _VALUE_MEASURES = ("sum", "mean", "standard_deviation", "minimum", "maximum")
@@ -48,7 +48,7 @@ class JobResult:
 
 def run_job(
     recipe: Recipe,
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Stack,
     out: str | os.PathLike[str],
     *,
     series: str | None = None,
@@ -58,6 +58,7 @@ def run_job(
     frames: str | None = None,
     labels: Mapping[str, str | os.PathLike[str]] | None = None,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> JobResult:
     """Run a recipe on a DICOM folder or a store and write everything into one folder.
 
@@ -65,8 +66,8 @@ def run_job(
     ----------
     recipe : Recipe
         What to do; its parameters are set already.
-    source : path
-        DICOM (folder or file) or a store.
+    source : path or Stack
+        DICOM (folder or file, or a series of a scan) or a store.
     out : path
         Folder for the results, made if missing: ``image.zarr`` with the label images, tables
         (Parquet and CSV), ``curve``, ``summary.json``, ``picture.png``, ``provenance.json`` and
@@ -79,6 +80,9 @@ def run_job(
         Label images that stand in for steps of the recipe.
     overwrite : bool, default False
         Replace results that are there.
+    resume : bool, default False
+        Take image and label images that are in ``out`` as they are: an earlier call with the same
+        arguments was cut off. Whoever calls knows that.
 
     Returns
     -------
@@ -91,19 +95,26 @@ def run_job(
     """
     started = time.monotonic()
     recipe.check_parameters(set(labels or {}))
-    _check_source(Path(source))
+    if not isinstance(source, Stack):
+        _check_source(Path(source))
     result = JobResult(_made_folder(Path(out)))
     target = result.out / "image.zarr"
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
-    image = _stored(source, target, series, choices, overwrite)
+    there = resume and store.is_store(target)
+    image = images.open(target) if there else _stored(source, target, series, choices, overwrite)
     given = {
-        step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()
+        step: images.open_labels(*split_label(path), like=image) for step, path in (labels or {}).items()
     }
     pipeline = Pipeline(recipe, image, given)
     result.image_bytes = int(image.nbytes)
     result.files.append(target)
+    kept = store.label_names(target) if there else []
     for name in recipe.save:
-        pipeline.replace(name, images.save(pipeline[name], target, name=name, overwrite=overwrite))
+        found = images.open(target, label=name) if name in kept else None
+        saved = (
+            images.save(pipeline[name], target, name=name, overwrite=overwrite) if found is None else found
+        )
+        pipeline.replace(name, saved)
     tables = _measure(pipeline, result)
     curve = _curve(tables, image, pipeline, result)
     _draw(pipeline, tables, curve, result)
@@ -137,7 +148,7 @@ def _made_folder(out: Path) -> Path:
 
 
 def _stored(source: Any, target: Path, series: str | None, choices: Choices, overwrite: bool) -> xr.DataArray:
-    if store.is_store(Path(source)):
+    if not isinstance(source, Stack) and store.is_store(Path(source)):
         if series is not None:
             raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
         if choices != Choices():
@@ -146,7 +157,7 @@ def _stored(source: Any, target: Path, series: str | None, choices: Choices, ove
     return images.convert(source, target, series=series, overwrite=overwrite, **asdict(choices))
 
 
-def _split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:
+def split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Return the path and the name of a label image given as ``store.zarr`` or ``store.zarr#name``."""
     text, _, name = str(path).partition("#")
     return text, name or None
