@@ -1,6 +1,6 @@
-"""The process that works on cases, one after the other: ``python -m chunkmed.cohort.child IN OUT``.
+"""The process that works on cases, one after the other: forked by the nursery, all imports done.
 
-Requests come and answers go as lines of JSON through two pipes; what a case prints goes to its log.
+Requests come and answers go as lines of JSON through one socket; what a case prints goes to its log.
 """
 
 from __future__ import annotations
@@ -11,60 +11,67 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["main"]
+__all__ = ["work"]
 
 _PR_SET_PDEATHSIG = 1
 #: Address space that a case may take beyond its memory: stacks, arenas, what is mapped and not touched.
 _SPARE_ADDRESSES = 4 << 30
 
 
-def main() -> None:
-    """Answer requests until the pipe ends."""
-    requests, answers = (int(word) for word in sys.argv[1:3])
-    _die_with_parent()
+def work(channel: socket.socket, parent: int) -> None:
+    """Answer requests until the other end is closed.
+
+    Parameters
+    ----------
+    channel : socket
+        Where requests come from.
+    parent : int
+        The process that this one must not outlive.
+    """
+    # A group of its own: it is ended with all that it started.
+    os.setsid()
+    _die_with(parent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # What is imported before the first case is in no case's time.
+    faulthandler.enable(2)
     from chunkmed.cohort.casework import Request, run_case
 
-    faulthandler.enable(2)
-    _tell(answers, {"ready": os.getpid()})
-    with os.fdopen(requests, encoding="utf-8") as lines:
+    _tell(channel, {"ready": os.getpid()})
+    with channel.makefile("r", encoding="utf-8") as lines:
         for line in lines:
             request = Request.of(json.loads(line))
             _limit(request.memory)
             outcome = run_case(request, _log_to)
             _log_to(Path(os.devnull))
-            _tell(answers, vars(outcome))
+            _tell(channel, vars(outcome))
 
 
-def _die_with_parent() -> None:
-    """Have the system end this process when whoever started it is killed."""
+def _die_with(parent: int) -> None:
+    """Have the system end this process when its parent is killed."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The parent waits for our answers: what it gets as Ctrl-C is its business.
+    if os.getppid() != parent:
+        os._exit(1)
+    # Whoever asks for work waits for answers: what it gets as Ctrl-C is its business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _tell(answers: int, what: dict[str, object]) -> None:
-    os.write(answers, (json.dumps(what, default=str) + "\n").encode())
+def _tell(channel: socket.socket, what: dict[str, object]) -> None:
+    channel.sendall((json.dumps(what, default=str) + "\n").encode())
 
 
 def _log_to(path: Path) -> None:
-    _flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
 
 
 def _limit(memory: int) -> None:
@@ -76,7 +83,3 @@ def _limit(memory: int) -> None:
         wished = now + 2 * memory + _SPARE_ADDRESSES
         soft = wished if hard == resource.RLIM_INFINITY else min(wished, hard)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-if __name__ == "__main__":
-    main()

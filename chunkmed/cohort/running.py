@@ -108,7 +108,7 @@ def run_cases(
         finally:
             if local is not None:
                 local.shutdown(wait=True, cancel_futures=True)
-                WORKERS.keep(0)
+                WORKERS.stop()
 
 
 class _Run:

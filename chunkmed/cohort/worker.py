@@ -6,8 +6,6 @@ import json
 import os
 import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -17,6 +15,7 @@ from typing import Any
 
 from chunkmed.cohort.casework import Request
 from chunkmed.cohort.memory import exceeds
+from chunkmed.cohort.nursery import Nursery
 from chunkmed.cohort.outcomes import Outcome, partial_folder, publish_failure
 from chunkmed.units import format_bytes
 
@@ -36,39 +35,20 @@ class _DiedError(Exception):
 
 
 class Worker:
-    """One child and its two pipes."""
+    """One child and the socket to it."""
 
-    def __init__(self) -> None:
-        theirs_in, self.requests = os.pipe()
-        self.answers, theirs_out = os.pipe()
+    def __init__(self, nursery: Nursery) -> None:
+        self.nursery = nursery
+        self.pid, self.channel = nursery.fork()
         self.rest = b""
-        try:
-            # By name only: it must not wait for what the command line of the parent imports.
-            self.process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-m", "chunkmed.cohort.child", str(theirs_in), str(theirs_out)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs_in, theirs_out),
-                env=_environment(),
-                # A group of its own: it is ended with all that it started.
-                start_new_session=True,
-            )
-        finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
-        self.ready = False
-        self.stopped = False
+        self.ready, self.stopped, self.closed = False, False, False
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can take a case."""
-        return self.process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self.process.pid
+        """Whether it can take a case: an idle child has nothing to say, its socket is open."""
+        if self.closed or self.stopped:
+            return False
+        return not select.select([self.channel], [], [], 0)[0]
 
     def run(self, request: Request, timeout_s: float | None) -> Outcome:
         """Have a case worked on; a child that dies over it is an outcome too."""
@@ -77,10 +57,10 @@ class Worker:
             if not self.ready:
                 self._answer(time.monotonic() + _START_S, None)
                 self.ready, started = True, time.monotonic()
-            _write_all(self.requests, (json.dumps(request.as_dict()) + "\n").encode())
+            self.channel.sendall((json.dumps(request.as_dict()) + "\n").encode())
             end = None if timeout_s is None else started + timeout_s
             return Outcome(**self._answer(end, request.memory))
-        except (_DiedError, BrokenPipeError) as error:
+        except (_DiedError, ConnectionError) as error:
             died = error if isinstance(error, _DiedError) else _DiedError(*self._death())
             self.close()
             if self.stopped:
@@ -89,8 +69,8 @@ class Worker:
 
     def _answer(self, end: float | None, memory: int | None) -> dict[str, Any]:
         while b"\n" not in self.rest:
-            if select.select([self.answers], [], [], _LOOK_EVERY_S)[0]:
-                part = os.read(self.answers, _RECEIVE_BYTES)
+            if select.select([self.channel], [], [], _LOOK_EVERY_S)[0]:
+                part = self.channel.recv(_RECEIVE_BYTES)
                 if not part:
                     raise _DiedError(*self._death())
                 self.rest += part
@@ -104,10 +84,7 @@ class Worker:
         return answer
 
     def _death(self) -> tuple[str, str]:
-        try:
-            code = self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            return "crashed", "its process closed its pipes"
+        code = self.nursery.wait(self.pid)
         if code == -signal.SIGKILL:
             return "killed", "its process was killed, by the system for want of memory or by hand"
         if code < 0:
@@ -117,36 +94,30 @@ class Worker:
     def stop(self) -> None:
         """End the child without a word about its case, which goes on another time."""
         self.stopped = True
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._kill()
 
     def close(self) -> None:
         """End the child and all that it started."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait()
-        for handle in (self.requests, self.answers):
-            with suppress(OSError):
-                os.close(handle)
+        if not self.closed:
+            self.closed = True
+            self._kill()
+            self.nursery.wait(self.pid)
+            self.channel.close()
 
-
-def _write_all(handle: int, text: bytes) -> None:
-    while text:
-        text = text[os.write(handle, text) :]
-
-
-def _environment() -> dict[str, str]:
-    """Return this process's environment; modules are found where this process finds them."""
-    paths = [path or os.getcwd() for path in sys.path]  # noqa: PTH109 - plain text
-    # Threads of numpy's own would be beside those that the budget knows.
-    one = {name: os.environ.get(name, "1") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
-    return {**os.environ, **one, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    def _kill(self) -> None:
+        # Before it has a group of its own it has started nothing.
+        for kill in (os.killpg, os.kill):
+            with suppress(ProcessLookupError, PermissionError):
+                kill(self.pid, signal.SIGKILL)
+                return
 
 
 def _of_death(request: Request, died: _DiedError, seconds: float) -> Outcome:
     """Write down what a child died of: it cannot do so itself."""
     out = Path(request.out)
-    outcome = Outcome(state="failed", kind=died.kind, message=died.message, seconds=seconds, **request.about)
+    outcome = Outcome(
+        state="failed", kind=died.kind, message=died.message, seconds=seconds, **request.about
+    )
     if died.kind == "out-of-memory":
         outcome.peak_bytes = request.memory
     with suppress(OSError):
@@ -158,6 +129,7 @@ class Workers:
     """The children of this process; never one for two threads at once."""
 
     def __init__(self) -> None:
+        self.nursery = Nursery()
         self.idle: list[Worker] = []
         self.busy: set[Worker] = set()
         self.lock = threading.Lock()
@@ -184,7 +156,7 @@ class Workers:
                     break
                 worker.close()
             else:
-                worker = Worker()
+                worker = Worker(self.nursery)
             self.busy.add(worker)
         return worker
 
@@ -196,8 +168,10 @@ class Workers:
             worker.close()
 
     def stop(self) -> None:
-        """End all children; their cases go on another time."""
+        """End all children; cases under way go on another time."""
         with self.lock:
             for worker in self.busy:
                 worker.stop()
         self.keep(0)
+        if not self.busy:
+            self.nursery.close()
