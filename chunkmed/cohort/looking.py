@@ -78,7 +78,7 @@ def _of_dicom(place: Place, choices: Choices) -> Iterator[Found]:
         return
     meant = {stack.key for stack in study.images()} or {stack.key for stack in study.stacks}
     if not study.stacks:
-        yield _refused(place, "no-series", "there is no image series here: " + _skipped(study))
+        yield _refused(place, "no-series", f"there is no image series here: {_skipped(study)}")
     for stack in study.stacks:
         case, spec = _of_stack(place, stack, study, choices)
         case.selected = stack.key in meant

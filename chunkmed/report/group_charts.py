@@ -25,6 +25,7 @@ _THUMBNAIL_PIXELS = (480, 270)
 _MOST_MEASURES, _COLUMNS = 12, 4
 _DOTS_PER_INCH = 110
 _FAR = 3.5
+_SIZES = ("volume_", "area_")
 
 
 def thumbnail(picture: Path, path: Path) -> Path | None:
@@ -42,7 +43,9 @@ def thumbnail(picture: Path, path: Path) -> Path | None:
 def draw_distributions(values: Sequence[tuple[str, Values]], path: Path) -> Path | None:
     """Write one histogram for each measure, each case a mark below it; None where there is nothing."""
     shown = [(name, v[np.isfinite(v)]) for name, v in values]
-    shown = [(name, v) for name, v in shown if v.size > 1][:_MOST_MEASURES]
+    # Sizes first: they are what most cohorts are about. What is the same in all cases says nothing.
+    shown = [(name, v) for name, v in shown if v.size > 1 and np.ptp(v) > 0]
+    shown = sorted(shown, key=lambda pair: not pair[0].startswith(_SIZES))[:_MOST_MEASURES]
     if not shown:
         return None
     columns = min(_COLUMNS, len(shown))
@@ -67,6 +70,7 @@ def _draw_distribution(axes: Axes, name: str, known: Values) -> None:
     axes.set_title(name.replace("_", " "), fontsize=10, color=INK, loc="left")
     _quiet(axes)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def draw_curves(curves: Sequence[tuple[str, str, Values, Values]], path: Path) -> Path | None:
