@@ -26,9 +26,9 @@ from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit
 import chunkmed as cm
 from chunkmed.testing import BeatingEllipsoid, write_study
 
-TIMES, SLICES = 2, 8
-#: Twice the volume of a voxel column at the end of a ventricle is not more than this.
-TOLERANCE = 0.05
+TIMES, SLICES = 2, 10
+#: Counting voxels of 65 mm3 is not better: 3.3 % at worst in 150 of these hearts.
+TOLERANCE = 0.045
 
 RECIPE = """
 schema = 1
@@ -89,7 +89,7 @@ def heart(number: int) -> BeatingEllipsoid:
         time_points=TIMES,
         systole_fraction=0.5,
         size=(SLICES, 54, 66),
-        spacing_mm=(12.0, 2.6, 2.6),
+        spacing_mm=(9.6, 2.6, 2.6),
         slice_gap_mm=0.5,
         semi_axes_mm=(float(rng.uniform(36, 44)), float(rng.uniform(22, 27)), float(rng.uniform(22, 27))),
         nominal_ejection_fraction=float(rng.uniform(0.3, 0.6)),

@@ -18,6 +18,7 @@ import xarray as xr
 
 from chunkmed import dicom, images, provenance, store
 from chunkmed.cohort.cases import Spec
+from chunkmed.cohort.looking import store_token
 from chunkmed.cohort.outcomes import Outcome, partial_folder, publish, publish_failure
 from chunkmed.cohort.work import Work
 from chunkmed.dicom import Choices
@@ -138,13 +139,12 @@ def _source(request: Request) -> Path | dicom.Stack:
     spec, choices = request.spec, Choices(**request.work.choices)
     path = Path(spec.source)
     if spec.form == "store":
-        if store.open_image(path).array.token != spec.input:
+        if spec.input and store_token(path, store.open_image(path).array) != spec.input:
             raise _changed(spec)
         return path
     study = dicom.scan(path)
     stack = dicom.certainly_merged(study, None) if choices.merge_series else study.select(spec.series)
-    stack_now = stack.token
-    if spec.series is not None and stack_now != spec.input:
+    if spec.series is not None and stack.token != spec.input:
         raise _changed(spec)
     return stack
 

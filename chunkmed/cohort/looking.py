@@ -19,7 +19,7 @@ from chunkmed.dicom.walk import printable
 from chunkmed.errors import ChunkmedError
 from chunkmed.provenance import content_hash, keyed_identifier
 
-__all__ = ["looked_at"]
+__all__ = ["looked_at", "store_token"]
 
 Found = tuple[Case, Spec]
 
@@ -164,4 +164,13 @@ def _of_store(place: Place) -> Iterator[Found]:
         n_columns=sizes.get("x"),
         **{f"spacing_{axis}_mm": step for axis, step in zip(SPACE, steps, strict=True)},
     )
-    yield case, _spec(case, place, place.path, array.token)
+    yield case, _spec(case, place, place.path, store_token(place.path, array))
+
+
+def store_token(path: Path, array: store.StoredArray) -> str:
+    """Return a text that changes when the image of a store does."""
+    if array.commit is not None:
+        return array.token
+    # What others wrote has no name of its own: times will do.
+    seen = [os.stat(name) for name in (path, array.path, array.path / "zarr.json") if os.path.exists(name)]  # noqa: PTH110, PTH116
+    return content_hash("others", str(path), [(found.st_size, found.st_mtime_ns) for found in seen])

@@ -70,6 +70,13 @@ class Nursery:
                 self.process.wait()
             self.process = self.line = None
 
+    def forget(self) -> None:
+        """Leave the process to the one that this process was forked from."""
+        if self.line is not None:
+            self.line.close()
+        if self.process is not None:
+            self.process.returncode = 0  # not this process's child: nothing to wait for
+
     def _start(self) -> None:
         if self.process is not None and self.process.poll() is None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from collections.abc import Mapping
 from functools import cache
@@ -13,11 +14,20 @@ from chunkmed.cohort.casework import Request
 from chunkmed.cohort.ledger import Ledger
 from chunkmed.cohort.worker import Workers
 
-__all__ = ["WORKERS", "work_on"]
+__all__ = ["WORKERS", "ledger_of", "work_on"]
 
 WORKERS = Workers()
 atexit.register(WORKERS.stop)
 _LOCK = threading.Lock()
+
+
+def _after_fork() -> None:
+    # The children answer to the parent.
+    WORKERS.forget()
+    _ledger.cache_clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def work_on(request: Mapping[str, Any], timeout_s: float | None, _number: int) -> dict[str, Any]:
@@ -33,8 +43,7 @@ def work_on(request: Mapping[str, Any], timeout_s: float | None, _number: int) -
         Tells this call from others with the same arguments.
     """
     asked = Request.of(request)
-    with _LOCK:
-        ledger = _ledger(asked.out)
+    ledger = ledger_of(Path(asked.out))
     ledger.started(asked.spec.case, asked.spec.token)
     if asked.workers > 1:
         # It has the memory of several: nobody idle may hold any of it.
@@ -43,6 +52,12 @@ def work_on(request: Mapping[str, Any], timeout_s: float | None, _number: int) -
     if outcome.kind != "locked":
         ledger.ended(outcome)
     return {"case": outcome.case, "state": outcome.state, "kind": outcome.kind}
+
+
+def ledger_of(out: Path) -> Ledger:
+    """Return the ledger of this process for a cohort."""
+    with _LOCK:
+        return _ledger(str(out))
 
 
 @cache

@@ -19,9 +19,9 @@ import dask
 from chunkmed import store
 from chunkmed.cohort.cases import Spec, read_columns, read_specs
 from chunkmed.cohort.casework import Request
-from chunkmed.cohort.ledger import Ledger, Seen, seen
+from chunkmed.cohort.ledger import Seen, seen
 from chunkmed.cohort.outcomes import Outcome, case_folder, publish_failure, read_outcome
-from chunkmed.cohort.remote import WORKERS, work_on
+from chunkmed.cohort.remote import WORKERS, ledger_of, work_on
 from chunkmed.cohort.settings import Limits
 from chunkmed.cohort.tries import Share
 from chunkmed.cohort.work import Work
@@ -108,7 +108,8 @@ def run_cases(
         finally:
             if local is not None:
                 local.shutdown(wait=True, cancel_futures=True)
-                WORKERS.stop()
+                # What forks them stays: the next run starts at once.
+                WORKERS.keep(0)
 
 
 class _Run:
@@ -130,7 +131,6 @@ class _Run:
         self.under_way: dict[Any, _Task] = {}
         self.done, self.failed, self.total = 0, 0, 0
         self.ended = threading.Event()
-        self.ledger = Ledger(out)
 
     def fill(self, retry_failed: bool) -> None:
         """Collect what is left: large cases first, so that small ones fill what is left beside the last."""
@@ -163,7 +163,7 @@ class _Run:
         outcome = read_outcome(self.out, spec.case)
         if outcome is None or outcome.token != spec.token:
             return None
-        self.ledger.ended(outcome)
+        ledger_of(self.out).ended(outcome)
         return outcome.kind
 
     def go(self) -> None:
@@ -230,7 +230,7 @@ class _Run:
         )
         outcome.attempts, outcome.workers = task.attempt, slots * self.share.workers
         publish_failure(self.out, outcome)
-        self.ledger.ended(outcome)
+        ledger_of(self.out).ended(outcome)
         return kind
 
     def _look_at_workers(self) -> None:

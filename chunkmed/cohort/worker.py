@@ -160,6 +160,13 @@ class Workers:
             self.busy.add(worker)
         return worker
 
+    def forget(self) -> None:
+        """Leave all children to the process that this one was forked from."""
+        for worker in (*self.idle, *self.busy):
+            worker.channel.close()
+        self.nursery.forget()
+        self.__init__()  # type: ignore[misc] # a new one, under the name that others know
+
     def keep(self, count: int) -> None:
         """End idle children beyond a number: what they hold is needed."""
         with self.lock:
