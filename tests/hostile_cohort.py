@@ -200,7 +200,10 @@ WAYS: dict[str, tuple[Callable[[list[Path]], None], str]] = {
     "slice beside the line": (lambda paths: _shift(paths, 3, (4, 0, 0)), "shifted-slices"),
     "two at one place": (_twin, "duplicate-position"),
     "no spacing": (lambda paths: _edit(paths, PixelSpacing=[0, 0]), "bad-spacing"),
-    "no plane": (lambda paths: _edit(paths, ImageOrientationPatient=[1, 0, 0, 0.6, 0.8, 0]), "bad-orientation"),
+    "no plane": (
+        lambda paths: _edit(paths, ImageOrientationPatient=[1, 0, 0, 0.6, 0.8, 0]),
+        "bad-orientation",
+    ),
     "slope of zero": (lambda paths: _edit(paths, RescaleSlope=0, RescaleIntercept=0), "bad-rescale"),
     "noise as JPEG 2000": (_compressed(JPEG2000Lossless), "undecodable"),
     "noise as JPEG": (_compressed(JPEGExtended12Bit), "undecodable"),
@@ -297,7 +300,10 @@ def main(count: int) -> None:
         again = cm.cohort.status(cut).starts - count
         assert again <= 3 * 2, f"{again} cases were started again by 3 kills of 2 workers"
         assert table_bytes(whole) == table_bytes(cut)
-        print(f"every good study right, every bad one named; {again} cases redone; both tables equal", flush=True)
+        print(
+            f"every good study right, every bad one named; {again} cases redone; both tables equal",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import shutil
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from chunkmed.cohort.looking import store_token
 from chunkmed.cohort.outcomes import Outcome, partial_folder, publish, publish_failure
 from chunkmed.cohort.work import Work
 from chunkmed.dicom import Choices
-from chunkmed.errors import ChunkmedError, InputError, SourceError
+from chunkmed.errors import ChunkmedError, InputError, SourceError, StoreError
 from chunkmed.graph.budget import config
 from chunkmed.job import run_job, split_label
 from chunkmed.recipe import Recipe
@@ -33,6 +33,7 @@ __all__ = ["Request", "run_case"]
 TOKEN = "token"  # noqa: S105 - of inputs
 #: A child may take the limit; what it plans with leaves room for what no plan knows.
 _PLANNED_SHARE = 0.9
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
     _reset_peak()
     try:
         made.parent.mkdir(parents=True, exist_ok=True)
-        with store.locked(made), config(int(request.memory * _PLANNED_SHARE), request.workers):
+        with _lock(made), config(int(request.memory * _PLANNED_SHARE), request.workers):
             _prepare(request, made)
             log_to(made / "log.txt")
             outcome = _done(request, made)
@@ -95,14 +96,28 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
             traceback.print_exc()
         outcome = Outcome.of_error(error, **request.about)
         outcome.seconds, outcome.peak_bytes = time.monotonic() - started, _peak_bytes()
-        if outcome.kind == "locked":
-            # Another process works on it: that one's results count.
-            return outcome
         print(outcome.message, flush=True)  # noqa: T201 - to the log of the case
         with suppress(OSError):
             publish_failure(out, outcome, made / "log.txt")
-        shutil.rmtree(made, ignore_errors=True)
+        if outcome.kind != "locked":
+            shutil.rmtree(made, ignore_errors=True)
     return outcome
+
+
+@contextmanager
+def _lock(made: Path) -> Iterator[None]:
+    """Keep others out; the process of a client that was just killed may take a moment to go."""
+    end = time.monotonic() + _PATIENCE_S
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(store.locked(made))
+                break
+            except StoreError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+        yield
 
 
 def _prepare(request: Request, made: Path) -> None:

@@ -6,7 +6,7 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chunkmed import store
@@ -149,9 +149,9 @@ def _joined(root: Path, listed: list[Place]) -> list[Place]:
         known = next((name for name in parents if name in folders), None)
         met.add(known)
         if known is None:
-            out.append(Place(place.path, place.name, place.name, place.form, flags=("no-case-id",)))
+            out.append(replace(place, flags=("no-case-id",)))
         else:
-            out.append(Place(place.path, place.name, folders[known], place.form))
+            out.append(replace(place, case_id=folders[known]))
     # Deeper than the first level, or missing: the manifest's word counts.
     left = [place for place in listed if place.name not in met]
     inner = [place for place in left if place.path.exists()]
@@ -163,11 +163,11 @@ def _of_pattern(root: Path, pattern: Pattern) -> Iterator[Place]:
     pattern.check()
     for folder in _folders(root, pattern.depth):
         for place in _inside(root, folder):
-            groups = pattern.match(folder.relative_to(root).as_posix())
+            groups = pattern.match(folder.relative_to(root).as_posix().removesuffix(".zarr"))
             if groups is None:
-                yield Place(place.path, place.name, place.name, place.form, flags=("no-case-id",))
+                yield replace(place, flags=("no-case-id",))
             else:
-                yield Place(place.path, place.name, groups.pop("case"), place.form, groups)
+                yield replace(place, case_id=groups.pop("case"), groups=groups)
 
 
 def _folders(root: Path, depth: int) -> list[Path]:

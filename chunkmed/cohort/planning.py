@@ -14,11 +14,11 @@ from chunkmed.cohort.looking import looked_at
 from chunkmed.cohort.places import Place, places_in
 from chunkmed.cohort.prediction import Predictions
 from chunkmed.cohort.settings import Limits, write_settings
+from chunkmed.cohort.tries import Share
 from chunkmed.cohort.where import condition
 from chunkmed.cohort.work import Work
 from chunkmed.dicom import Choices
 from chunkmed.errors import InputError, StoreError
-from chunkmed.graph.budget import config
 from chunkmed.provenance import content_hash
 
 __all__ = ["Plan", "planned"]
@@ -95,10 +95,9 @@ def planned(
     masks = _Labels(patterns, base if base.is_dir() else base.parent)
     specs = [replace(spec, labels=masks.of(case, place)) for case, spec, place in found]
     specs = [_with_token(case, spec, work) for case, spec in zip(cases, specs, strict=True)]
-    predictions = Predictions(work)
-    with config(max(1, limits.memory // limits.workers), 1):
-        for case in cases:
-            predictions.predict(case, frozenset(patterns))
+    predictions = Predictions(work, Share.of(limits).memory)
+    for case in cases:
+        predictions.predict(case, frozenset(patterns))
     kept = [spec for case, spec in zip(cases, specs, strict=True) if case.selected]
     return Plan(cases, kept, work, limits, where)
 

@@ -13,7 +13,7 @@ from chunkmed.cohort.cases import Case
 from chunkmed.cohort.work import Work
 from chunkmed.coords import attach
 from chunkmed.errors import ChunkmedError, PlanError, SourceError
-from chunkmed.graph.budget import base_bytes
+from chunkmed.graph.budget import GROWTH_BYTES, config
 from chunkmed.graph.nodes import Source
 from chunkmed.graph.standins import Imagined
 from chunkmed.graph.views import view
@@ -25,6 +25,8 @@ __all__ = ["Predictions"]
 #: Of an image with its coarser levels: each has an eighth of the voxels of the one before.
 _PYRAMID = 8 / 7
 _LABEL_BYTES = 4
+#: What the process of a case holds before it works: of this one it must not depend.
+_HELD_BYTES = 230 << 20
 #: A function of the user's may hold its image and two like it; nobody knows.
 _COPIES = 3
 
@@ -36,9 +38,12 @@ class Predictions:
     ----------
     work : Work
         What is done with each case.
+    memory : int
+        Bytes that a case may take.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, memory: int) -> None:
+        self.memory = memory
         self.work, self.recipe = work, work.recipe() if work.is_recipe else None
         self._known: dict[Hashable, tuple[int | None, str, str]] = {}
 
@@ -60,7 +65,7 @@ class Predictions:
 
     def _peak(self, case: Case, given: frozenset[str]) -> tuple[int | None, str, str]:
         if self.recipe is None or given:
-            return base_bytes() + _COPIES * (case.image_bytes or 0), "", ""
+            return _HELD_BYTES + GROWTH_BYTES + _COPIES * (case.image_bytes or 0), "", ""
         key = (_shape(case), case.dtype, case.modality, case.spacing_z_mm)
         if key not in self._known:
             self._known[key] = self._planned(case)
@@ -69,13 +74,14 @@ class Predictions:
     def _planned(self, case: Case) -> tuple[int | None, str, str]:
         assert self.recipe is not None  # noqa: S101 - asked above
         try:
-            passes = plan_recipe(self.recipe, _imagined(case))
+            with config(self.memory, 1, base=_HELD_BYTES):
+                passes = plan_recipe(self.recipe, _imagined(case))
         except (PlanError, SourceError) as error:
             return None, error.kind, str(error)
         except ChunkmedError:
             # Points and levels that only the true image has.
-            return base_bytes() + _COPIES * (case.image_bytes or 0), "", ""
-        return max((each.cost.plan.peak_bytes for each in passes), default=base_bytes()), "", ""
+            return _HELD_BYTES + GROWTH_BYTES + _COPIES * (case.image_bytes or 0), "", ""
+        return max((each.cost.plan.peak_bytes for each in passes), default=_HELD_BYTES + GROWTH_BYTES), "", ""
 
 
 def _shape(case: Case) -> tuple[int, int, int, int]:

@@ -49,8 +49,7 @@ def work_on(request: Mapping[str, Any], timeout_s: float | None, _number: int) -
         # It has the memory of several: nobody idle may hold any of it.
         WORKERS.keep(0)
     outcome = WORKERS.run(asked, timeout_s)
-    if outcome.kind != "locked":
-        ledger.ended(outcome)
+    ledger.ended(outcome)
     return {"case": outcome.case, "state": outcome.state, "kind": outcome.kind}
 
 

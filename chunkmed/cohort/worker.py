@@ -115,9 +115,7 @@ class Worker:
 def _of_death(request: Request, died: _DiedError, seconds: float) -> Outcome:
     """Write down what a child died of: it cannot do so itself."""
     out = Path(request.out)
-    outcome = Outcome(
-        state="failed", kind=died.kind, message=died.message, seconds=seconds, **request.about
-    )
+    outcome = Outcome(state="failed", kind=died.kind, message=died.message, seconds=seconds, **request.about)
     if died.kind == "out-of-memory":
         outcome.peak_bytes = request.memory
     with suppress(OSError):

@@ -1,5 +1,6 @@
 """Cases run apart from one another; what is done stays done; what fails has a name."""
 
+import functools
 import json
 import shutil
 from concurrent.futures import Future
@@ -86,13 +87,10 @@ def test_too_little_memory_is_tried_again_with_twice_as_much(stores, tmp_path):
     assert found.peak_bytes > 800 << 20 > named(out)["c02"].peak_bytes
 
 
-def test_a_crash_may_pass(stores, tmp_path, monkeypatch):
-    monkeypatch.setenv("CHUNKMED_TEST_MARKS", str(tmp_path))
-    from chunkmed.cohort.remote import WORKERS
-
-    WORKERS.stop()  # children have the environment of the process that forks them
+def test_a_crash_may_pass(stores, tmp_path):
     out = tmp_path / "out"
-    status = planned(copied(stores, tmp_path / "in", 3), out, functions.once).run()
+    once = functools.partial(functions.once, marks=str(tmp_path))
+    status = planned(copied(stores, tmp_path / "in", 3), out, once).run()
     assert (status.done, status.failed, status.starts) == (3, 0, 4)
     assert named(out)["c02"].attempts == 2
 
