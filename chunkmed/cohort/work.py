@@ -58,11 +58,15 @@ class Work:
 
     @classmethod
     def _of_function(cls, function: Function, choices: Mapping[str, Any]) -> Work:
-        module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
-        full = f"{module}:{name}"
-        pickled = b"" if _is_importable(function, module, name) else cloudpickle.dumps(function)
-        code = _code_of(function) if not pickled or module else hashlib.sha256(pickled).hexdigest()[:16]
-        return cls(full, code=code, choices=dict(choices), pickled=base64.b64encode(pickled).decode())
+        module = getattr(function, "__module__", None) or ""
+        name = getattr(function, "__qualname__", type(function).__name__)
+        if _is_importable(function, module, name):
+            return cls(f"{module}:{name}", code=_code_of(function), choices=dict(choices))
+        pickled = cloudpickle.dumps(function)
+        # With it what the function holds on to: the same lines with another number are another function.
+        code = hashlib.sha256(pickled).hexdigest()[:16]
+        text = base64.b64encode(pickled).decode()
+        return cls(f"{module}:{name}", code=code, choices=dict(choices), pickled=text)
 
     @property
     def is_recipe(self) -> bool:

@@ -135,6 +135,9 @@ def test_a_function_of_no_module_is_never_on_disk(stores, tmp_path):
     with pytest.raises(InputError, match="another function"):
         cm.cohort.open(out, functions.value)
     assert cohort.run().starts == 2
+    factor = 4  # what a function holds on to is part of it
+    with pytest.raises(InputError, match="another function"):
+        cm.cohort.open(out, scaled)
     assert b"cloudpickle" not in b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file())
 
 
