@@ -1,11 +1,21 @@
 """Functions that cohorts of the tests are run with: they must be importable where cases run."""
 
 import ctypes
+import os
+import signal
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+
+
+def guarded(mask, marker):
+    """Return the mask as labels, or end the process where there is no marker."""
+    if not Path(marker).exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return mask.astype("int16")
 
 
 def first(image):
@@ -40,7 +50,7 @@ def greedy(image):
 def odd(image):
     """Do what functions should not, each value its own."""
     number = first(image)
-    print(f"case of value {number}")
+    sys.stdout.write(f"case of value {number}\n")
     if number == 1:
         return {"volume": 1}
     if number == 2:

@@ -65,7 +65,7 @@ def trapped(image: xr.DataArray) -> xr.DataArray:
     """Return the image, unless its first voxel says otherwise: what code of others can do to a process."""
     corner = int(image.isel(t=0, z=0, y=0, x=0).compute(scheduler="synchronous"))
     if corner == HANG:
-        print("about to hang", flush=True)
+        say("about to hang")
         time.sleep(3600)
     if corner == EAT:
         kept = []
@@ -274,12 +274,17 @@ def table_bytes(out: Path) -> bytes:
     return b"".join(b"\n".join(sorted((out / "group" / name).read_bytes().splitlines())) for name in names)
 
 
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def main(count: int) -> None:
     """Run the long form."""
     with tempfile.TemporaryDirectory(prefix="cohort") as folder:
         root = Path(folder) / "studies"
         expected = write_cohort(root, count, count // 10)
-        print(f"{count} studies, {len(expected)} bad in {len(set(WAYS))} ways", flush=True)
+        say(f"{count} studies, {len(expected)} bad in {len(set(WAYS))} ways")
         whole, cut = Path(folder) / "whole", Path(folder) / "cut"
         for out in (whole, cut):
             plan(root, out, timeout_s=120)
@@ -293,16 +298,15 @@ def main(count: int) -> None:
                 time.sleep(0.2)
             process.kill()
             process.wait()
-            print(f"killed after {found.done + found.failed} cases", flush=True)
+            say(f"killed after {found.done + found.failed} cases")
         subprocess.run([*command, str(cut)], env=environment, check=False)
         for out in (whole, cut):
             check(out, count, expected)
         again = cm.cohort.status(cut).starts - count
         assert again <= 3 * 2, f"{again} cases were started again by 3 kills of 2 workers"
         assert table_bytes(whole) == table_bytes(cut)
-        print(
+        say(
             f"every good study right, every bad one named; {again} cases redone; both tables equal",
-            flush=True,
         )
 
 

@@ -73,7 +73,7 @@ class Case:
         return out | self.groups
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     """What working on a case takes: the row of the private file."""
 

@@ -95,6 +95,7 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
         if not isinstance(error, ChunkmedError):
             traceback.print_exc()
         outcome = Outcome.of_error(error, **request.about)
+        outcome.message = _without_paths(outcome.message, request)
         outcome.seconds, outcome.peak_bytes = time.monotonic() - started, _peak_bytes()
         print(outcome.message, flush=True)  # noqa: T201 - to the log of the case
         with suppress(OSError):
@@ -102,6 +103,14 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
         if outcome.kind != "locked":
             shutil.rmtree(made, ignore_errors=True)
     return outcome
+
+
+def _without_paths(text: str, request: Request) -> str:
+    """Return a message that can be shown to others: names of folders may name persons."""
+    spec = request.spec
+    for path in (request.out, *(path for _, path in spec.labels), spec.source):
+        text = text.replace(path, f"[{spec.case_id}]")
+    return text
 
 
 @contextmanager
@@ -154,12 +163,12 @@ def _source(request: Request) -> Path | dicom.Stack:
     spec, choices = request.spec, Choices(**request.work.choices)
     path = Path(spec.source)
     if spec.form == "store":
-        if spec.input and store_token(path, store.open_image(path).array) != spec.input:
+        if store_token(path, store.open_image(path).array) != spec.input:
             raise _changed(spec)
         return path
     study = dicom.scan(path)
     stack = dicom.certainly_merged(study, None) if choices.merge_series else study.select(spec.series)
-    if spec.series is not None and stack.token != spec.input:
+    if stack.token != spec.input:
         raise _changed(spec)
     return stack
 

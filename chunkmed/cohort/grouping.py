@@ -108,14 +108,15 @@ def _summary(
     }
 
 
-def _numbers(values: Any) -> dict[str, float]:
+def _numbers(values: Any) -> dict[str, int | float]:
     known = values[np.isfinite(values)]
     if not known.size:
         return {"cases": 0}
     low, median, high = np.percentile(known, [25, 50, 75])
-    out = {"cases": known.size, "mean": known.mean(), "standard_deviation": known.std(ddof=known.size > 1)}
+    out = {"mean": known.mean(), "standard_deviation": known.std(ddof=int(known.size > 1))}
     out |= {"minimum": known.min(), "quartile_1": low, "median": median, "quartile_3": high}
-    return {name: float(value) for name, value in (out | {"maximum": known.max()}).items()}
+    numbers = {name: float(value) for name, value in (out | {"maximum": known.max()}).items()}
+    return {"cases": int(known.size), **numbers}
 
 
 def _group(

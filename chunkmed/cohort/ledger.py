@@ -21,6 +21,7 @@ from chunkmed.provenance import content_hash
 __all__ = ["Ledger", "Seen", "seen"]
 
 FOLDER = "ledger"
+_TIME_DIGITS = len(f"{time.time():.4f}")
 
 
 class Ledger:
@@ -87,8 +88,7 @@ class Seen:
     starts: int = 0
     """How often a case started."""
     peak_bytes: int = 0
-    seconds: float = 0.0
-    """Of all cases together."""
+    """Of any case."""
 
     @property
     def failures(self) -> Counter[str]:
@@ -106,23 +106,25 @@ def seen(out: Path, tokens: dict[str, str]) -> Seen:
     tokens : dict
         Cases of the plan and their tokens: lines about other inputs, recipes, versions do not count.
     """
-    found = Seen()
-    last: dict[str, tuple[float, list[str]]] = {}
+    found, ended = Seen(), []
+    last: dict[str, str] = {}
     for line in _lines(out / FOLDER):
-        words = line.split("\t")
+        words = line.split("\t", 4)
         if len(words) < 4 or tokens.get(words[2]) != words[3]:
             continue
-        at_s = float(words[0])
         if words[1] == "start":
             found.starts += 1
         else:
-            found.ended_at_s.append(at_s)
-            found.seconds += float(words[5])
-            found.peak_bytes = max(found.peak_bytes, int(words[6]))
-        if words[2] not in last or at_s >= last[words[2]][0]:
-            last[words[2]] = (at_s, words)
-    for case, (_, words) in last.items():
-        _note(found, case, words)
+            ended.append(line)
+        # Times have the same number of digits: as texts they compare as they are.
+        if (known := last.get(words[2])) is None or words[0] >= known[:_TIME_DIGITS]:
+            last[words[2]] = line
+    for line in ended:
+        words = line.split("\t")
+        found.ended_at_s.append(float(words[0]))
+        found.peak_bytes = max(found.peak_bytes, int(words[6]))
+    for case, line in last.items():
+        _note(found, case, line.split("\t"))
     found.ended_at_s.sort()
     return found
 

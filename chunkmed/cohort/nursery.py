@@ -1,4 +1,4 @@
-"""Where children are forked: ``python -m chunkmed.cohort.nursery FD``, everything imported, no thread running.
+"""Where children are forked, everything imported, no thread running: ``python -m chunkmed.cohort.nursery``.
 
 A child that died is replaced in milliseconds: importing what a case needs takes seconds, and threads of
 whoever asks for work must not be forked.
@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 from chunkmed.cohort.child import work
+from chunkmed.errors import PlanError
 
 __all__ = ["Nursery", "main"]
 
@@ -39,15 +40,37 @@ class Nursery:
 
         Raises
         ------
-        OSError
-            If no process can be started.
+        PlanError
+            ``no-process`` if none can be started.
         """
+        with self.lock:
+            try:
+                return self._forked()
+            except (OSError, EOFError):
+                # Killed meanwhile, perhaps: once more, with a new one.
+                self._end()
+            try:
+                return self._forked()
+            except (OSError, EOFError) as error:
+                self._end()
+                raise PlanError(
+                    "no process can be started for the cases",
+                    kind="no-process",
+                    why=str(error) or "it ended at once",
+                    fix='look at: python -c "import chunkmed.cohort.casework"',
+                ) from error
+
+    def _forked(self) -> tuple[int, socket.socket]:
+        self._start()
         ours, theirs = socket.socketpair()
-        with self.lock, theirs:
-            self._start()
-            assert self.line is not None  # noqa: S101 - started
-            socket.send_fds(self.line, [b'{"fork": true}\n'], [theirs.fileno()])
-            return int(self._answer()["pid"]), ours
+        assert self.line is not None  # noqa: S101 - started
+        with theirs:
+            try:
+                socket.send_fds(self.line, [b'{"fork": true}\n'], [theirs.fileno()])
+                return int(self._answer()["pid"]), ours
+            except BaseException:
+                ours.close()
+                raise
 
     def wait(self, pid: int) -> int:
         """Return how a child ended: its exit code, negative for a signal."""
@@ -63,12 +86,15 @@ class Nursery:
     def close(self) -> None:
         """End the process, and the children with it."""
         with self.lock:
-            if self.line is not None:
-                self.line.close()
-            if self.process is not None:
-                self.process.kill()
-                self.process.wait()
-            self.process = self.line = None
+            self._end()
+
+    def _end(self) -> None:
+        if self.line is not None:
+            self.line.close()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self.process = self.line = None
 
     def forget(self) -> None:
         """Leave the process to the one that this process was forked from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from chunkmed.errors import ChunkmedError
 __all__ = ["Outcome", "case_folder", "partial_folder", "publish", "read_outcome"]
 
 RECORD, LOG = "record.json", "log.txt"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Outcome:
 def _named(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ChunkmedError):
         return error.kind, str(error)
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return "unwritable", f"the results cannot be written: {error.strerror}"
     if isinstance(error, MemoryError):
         return "out-of-memory", f"it asked for more memory than it may take: {error}"
     return "unexpected", f"{type(error).__name__}: {error}"

@@ -56,7 +56,7 @@ class Cluster(Protocol):
         """Run a function, some time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Task:
     spec: Spec
     slots: int
@@ -201,7 +201,8 @@ class _Run:
         """Count what ended, or have it tried again."""
         try:
             kind = str(future.result()["kind"])
-        except (CancelledError, KeyboardInterrupt):
+        except (CancelledError, ChunkmedError):
+            # Not of this case: nothing can be run at all.
             raise
         except Exception as error:  # what the cluster says of a worker that is gone
             kind = self._lost(task, error)
@@ -224,14 +225,12 @@ class _Run:
                 fix="make room, then: chunkmed cohort resume",
             ) from error
         spec, slots = task.spec, task.slots
-        kind = error.kind if isinstance(error, ChunkmedError) else "worker-lost"
-        outcome = Outcome(
-            spec.case, spec.case_id, spec.token, "failed", kind, f"{type(error).__name__}: {error}"
-        )
+        why = f"its worker was lost: {type(error).__name__}: {error}"
+        outcome = Outcome(spec.case, spec.case_id, spec.token, "failed", "worker-lost", why)
         outcome.attempts, outcome.workers = task.attempt, slots * self.share.workers
         publish_failure(self.out, outcome)
         ledger_of(self.out).ended(outcome)
-        return kind
+        return outcome.kind
 
     def _look_at_workers(self) -> None:
         """Take the memory of a cluster's workers, which come and go; until there are any, wait."""

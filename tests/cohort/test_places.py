@@ -125,7 +125,7 @@ def test_nothing_there(tmp_path):
 def test_names_that_are_not_utf8(tmp_path):
     root = tmp_path / "tree"
     series(root / "good", 1)
-    os.mkdir(os.fsencode(root) + b"/\xff\xfe")
+    Path(os.fsdecode(os.fsencode(root) + b"/\xff\xfe")).mkdir()
     rows = found(root, tmp_path)
     assert [row["problem"] for row in rows] == ["", "bad-name"]
 
