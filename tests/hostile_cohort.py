@@ -155,7 +155,7 @@ def _twin(paths: list[Path]) -> None:
     """Another image at the same place, with other pixels."""
     dataset = pydicom.dcmread(paths[3])
     dataset.PixelData = bytes(len(dataset.PixelData))
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{dataset.SOPInstanceUID}.1"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{dataset.SOPInstanceUID[:60]}.1"
     dataset.save_as(paths[3].with_name("twin.dcm"))
 
 

@@ -45,6 +45,8 @@ class Predictions:
     def __init__(self, work: Work, memory: int) -> None:
         self.memory = memory
         self.work, self.recipe = work, work.recipe() if work.is_recipe else None
+        # Code of others runs in the processes of cases, and nowhere else.
+        self.has_functions = self.recipe is not None and any(":" in step.do for step in self.recipe.steps)
         self._known: dict[Hashable, tuple[int | None, str, str]] = {}
 
     def predict(self, case: Case, given: frozenset[str]) -> None:
@@ -52,10 +54,16 @@ class Predictions:
         if case.image_bytes is None:
             return
         case.disk_bytes = self._disk(case)
-        peak, kind, why = self._peak(case, given)
+        peak, kind, why = self._other_modality(case) or self._peak(case, given)
         case.peak_bytes = peak
         if kind and not case.problem:
             case.problem, case.why = kind, why
+
+    def _other_modality(self, case: Case) -> tuple[None, str, str] | None:
+        if self.recipe is None or self.recipe.modality in (None, case.modality):
+            return None
+        found = case.modality or "of unknown modality"
+        return None, "other-modality", f"the recipe is for {self.recipe.modality}, the series is {found}"
 
     def _disk(self, case: Case) -> int:
         if self.recipe is None:
@@ -64,7 +72,7 @@ class Predictions:
         return int(_PYRAMID * ((case.image_bytes or 0) + _LABEL_BYTES * voxels * len(self.recipe.save)))
 
     def _peak(self, case: Case, given: frozenset[str]) -> tuple[int | None, str, str]:
-        if self.recipe is None or given:
+        if self.recipe is None or given or self.has_functions:
             return _HELD_BYTES + GROWTH_BYTES + _COPIES * (case.image_bytes or 0), "", ""
         key = (_shape(case), case.dtype, case.modality, case.spacing_z_mm)
         if key not in self._known:
