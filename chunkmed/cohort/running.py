@@ -98,12 +98,14 @@ def run_cases(
     work.recipe() if work.is_recipe else work.function()
     with store.locked(out / "run"):
         local = ThreadPoolExecutor(limits.workers, "case") if cluster is None else None
-        run = _Run(out, work, limits, cluster or local, local is None, progress)
+        run = _Run(out, work, limits, local if cluster is None else cluster, local is None, progress)
         try:
             run.fill(retry_failed)
             run.go()
-        except BaseException:
+        except BaseException as error:
             run.stop()
+            if isinstance(error, OSError):
+                raise _unwritable(out, error) from error
             raise
         finally:
             if local is not None:
@@ -214,16 +216,9 @@ class _Run:
 
     def _lost(self, task: _Task, error: Exception) -> str:
         """Write down what became of a case whose worker cannot do so."""
-        if isinstance(error, OSError):
-            why = error.strerror or str(error)
-            raise StoreError(
-                "the results cannot be written",
-                kind="unwritable",
-                where=str(self.out),
-                why=why,
-                kept="what is done is kept",
-                fix="make room, then: chunkmed cohort resume",
-            ) from error
+        if isinstance(error, OSError) and error.errno is not None:
+            # A disk that is full is; connections that closed have no such number.
+            raise error
         spec, slots = task.spec, task.slots
         why = f"its worker was lost: {type(error).__name__}: {error}"
         outcome = Outcome(spec.case, spec.case_id, spec.token, "failed", "worker-lost", why)
@@ -254,3 +249,14 @@ class _Run:
             future.cancel()
         if not self.is_remote:
             WORKERS.stop()
+
+
+def _unwritable(out: Path, error: OSError) -> StoreError:
+    return StoreError(
+        "the results cannot be written",
+        kind="unwritable",
+        where=str(out),
+        why=error.strerror or str(error),
+        kept="what is done is kept",
+        fix="make room, then: chunkmed cohort resume",
+    )
