@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from chunkmed.cohort.cases import read_columns
 from chunkmed.cohort.gathering import gathered, outcomes, parts, schemas
 from chunkmed.cohort.outcomes import Outcome, case_folder
-from chunkmed.cohort.outliers import Distribution, Outlier, distributions, outliers_of
+from chunkmed.cohort.outliers import Distribution, Outlier, distributions, keys_of, outliers_of
 from chunkmed.drafts import draft_of
 from chunkmed.errors import StoreError
 from chunkmed.report import Card, Group, write_group_page, write_json
@@ -128,7 +128,11 @@ def _group(
 ) -> Group:
     marks: dict[str, list[str]] = {}
     for outlier in far:
-        marks.setdefault(outlier.case, []).append(f"{outlier.measure} {outlier.value:.4g}")
+        marks.setdefault(outlier.case, []).append(
+            f"{outlier.measure} of {outlier.label} is {outlier.value:.4g}"
+            if outlier.label
+            else f"{outlier.measure} is {outlier.value:.4g}"
+        )
     cards = []
     for outcome in ended:
         folder = case_folder(out, outcome.case)
@@ -158,10 +162,18 @@ def _curves(out: Path) -> list[tuple[str, str, Any, Any]]:
     known = schemas(out)
     if "curve" not in known:
         return []
-    curves = []
-    for table in parts(out, "curve", known["curve"]):
-        names = [name for name in table.column_names if name not in ("case_id", "case", "t", "time_ms")]
-        times = table["time_ms" if "time_ms" in table.column_names else "t"].to_numpy(zero_copy_only=False)
-        case = table["case_id"][0].as_py() if len(table) else ""
-        curves += [(case, name, times, table[name].to_numpy(zero_copy_only=False)) for name in names[:1]]
-    return curves
+    found = [curve for table in parts(out, "curve", known["curve"]) if (curve := _curve(table)) is not None]
+    # Volumes and areas have no axis in common: the measure that most cases have.
+    most = Counter(measure for _, measure, _, _ in found).most_common(1)
+    return [curve for curve in found if curve[1] == most[0][0]]
+
+
+def _curve(table: pa.Table) -> tuple[str, str, Any, Any] | None:
+    """Return the curve of one case; columns that only other cases have hold nothing."""
+    keys = keys_of(table)
+    names = [n for n in table.column_names if n not in keys and table[n].null_count < len(table)]
+    if not names:
+        return None
+    time = next((name for name in ("time_ms", "t") if name in table.column_names), None)
+    times = np.arange(len(table)) if time is None else table[time].to_numpy(zero_copy_only=False)
+    return table["case_id"][0].as_py(), names[-1], times, table[names[-1]].to_numpy(zero_copy_only=False)

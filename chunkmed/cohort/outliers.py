@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["Distribution", "Outlier", "distributions", "outliers_of"]
+__all__ = ["Distribution", "Outlier", "distributions", "keys_of", "outliers_of"]
 
 #: Fewer cases say nothing about what is usual.
 _LEAST_CASES = 8
@@ -53,19 +53,30 @@ def distributions(table: pa.Table) -> Iterator[Distribution]:
     """Yield the distribution of each number of a table of all cases, label by label."""
     if not len(table):
         return
-    keys = table["case"].to_pylist()
-    ids = dict(zip(keys, table["case_id"].to_pylist(), strict=True))
+    cases = table["case"].to_pylist()
+    ids = dict(zip(cases, table["case_id"].to_pylist(), strict=True))
     labels = table["label"].to_pylist() if "label" in table.column_names else [""] * len(table)
     groups: dict[str, dict[str, list[int]]] = {}
-    for row, (case, label) in enumerate(zip(keys, labels, strict=True)):
+    for row, (case, label) in enumerate(zip(cases, labels, strict=True)):
         groups.setdefault(str(label), {}).setdefault(case, []).append(row)
     for field in table.schema:
-        if field.name in _KEYS or not (pa.types.is_floating(field.type) or pa.types.is_integer(field.type)):
+        if field.name in keys_of(table) or not (
+            pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+        ):
             continue
         column = table[field.name].to_numpy(zero_copy_only=False).astype(np.float64)
         for label, rows in groups.items():
             values = np.array([_median(column[each]) for each in rows.values()])
+            if np.isnan(values).all():
+                continue
             yield Distribution(field.name, label, tuple(rows), tuple(ids[case] for case in rows), values)
+
+
+def keys_of(table: pa.Table) -> set[str]:
+    """Return the columns that say which row is which: also ``b`` and ``b_value`` of a diffusion series."""
+    names = table.column_names
+    others = {name for name in names if f"{name}_value" in names}
+    return {*_KEYS, *others, *(f"{name}_value" for name in others)}
 
 
 def _median(values: npt.NDArray[np.float64]) -> float:
