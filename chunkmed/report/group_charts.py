@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, UnidentifiedImageError
 
 from chunkmed.drafts import draft_of
+from chunkmed.report.drawing import INK, QUIET
 from chunkmed.report.group import Values
-from chunkmed.report.panels import INK, QUIET
 
 __all__ = ["draw_curves", "draw_distributions", "thumbnail"]
 
