@@ -221,7 +221,7 @@ class _Run:
             raise error
         spec, slots = task.spec, task.slots
         why = f"its worker was lost: {type(error).__name__}: {error}"
-        outcome = Outcome(spec.case, spec.case_id, spec.token, "failed", "worker-lost", why)
+        outcome = Outcome(spec.case, spec.case_id, spec.token, "failed", kind="worker-lost", message=why)
         outcome.attempts, outcome.workers = task.attempt, slots * self.share.workers
         publish_failure(self.out, outcome)
         ledger_of(self.out).ended(outcome)

@@ -29,7 +29,7 @@ _RECEIVE_BYTES = 1 << 16
 class _DiedError(Exception):
     """The child ended without an answer."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, message: str, *, kind: str) -> None:
         self.kind, self.message = kind, message
         super().__init__(message)
 
@@ -61,7 +61,7 @@ class Worker:
             end = None if timeout_s is None else started + timeout_s
             return Outcome(**self._answer(end, request.memory))
         except (_DiedError, ConnectionError) as error:
-            died = error if isinstance(error, _DiedError) else _DiedError(*self._death())
+            died = error if isinstance(error, _DiedError) else self._death()
             self.close()
             if self.stopped:
                 raise CancelledError from None
@@ -72,24 +72,27 @@ class Worker:
             if select.select([self.channel], [], [], _LOOK_EVERY_S)[0]:
                 part = self.channel.recv(_RECEIVE_BYTES)
                 if not part:
-                    raise _DiedError(*self._death())
+                    raise self._death()
                 self.rest += part
                 continue
             if memory is not None and exceeds(self.pid, memory):
-                raise _DiedError("out-of-memory", f"it held more than {format_bytes(memory)} and was ended")
+                raise _DiedError(
+                    f"it held more than {format_bytes(memory)} and was ended", kind="out-of-memory"
+                )
             if end is not None and time.monotonic() > end:
-                raise _DiedError("timeout", "it took longer than a case may take and was ended")
+                raise _DiedError("it took longer than a case may take and was ended", kind="timeout")
         line, _, self.rest = self.rest.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _death(self) -> tuple[str, str]:
+    def _death(self) -> _DiedError:
         code = self.nursery.wait(self.pid)
         if code == -signal.SIGKILL:
-            return "killed", "its process was killed, by the system for want of memory or by hand"
+            why = "its process was killed, by the system for want of memory or by hand"
+            return _DiedError(why, kind="killed")
         if code < 0:
-            return "crashed", f"its process crashed ({signal.Signals(-code).name})"
-        return "exited", f"its process ended by itself (exit code {code})"
+            return _DiedError(f"its process crashed ({signal.Signals(-code).name})", kind="crashed")
+        return _DiedError(f"its process ended by itself (exit code {code})", kind="exited")
 
     def stop(self) -> None:
         """End the child without a word about its case, which goes on another time."""
