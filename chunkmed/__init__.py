@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chunkmed import cardiac, cohort, compare, intensity, masks, ndimage, resample
     from chunkmed.cardiac import ejection_fraction
+    from chunkmed.cluster import connect
     from chunkmed.conversion import convert
     from chunkmed.dicom import scan
     from chunkmed.explanation import explain
+    from chunkmed.exports import to_nifti
     from chunkmed.graph.budget import config
     from chunkmed.graph.checkpoint import checkpoint
     from chunkmed.images import imread, open, open_labels, save, volread  # noqa: A004
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from chunkmed.pet import suv
     from chunkmed.report import plot
     from chunkmed.resample import reorient, resample_like
+    from chunkmed.seg_export import to_dicom_seg
     from chunkmed.tracking import follow
 
 __version__ = "0.1.0"
@@ -39,6 +42,7 @@ _PUBLIC = {
     "cohort": "chunkmed.cohort",
     "compare": "chunkmed.compare",
     "config": "chunkmed.graph.budget:config",
+    "connect": "chunkmed.cluster:connect",
     "convert": "chunkmed.conversion:convert",
     "ejection_fraction": "chunkmed.cardiac:ejection_fraction",
     "explain": "chunkmed.explanation:explain",
@@ -58,6 +62,8 @@ _PUBLIC = {
     "save": "chunkmed.images:save",
     "scan": "chunkmed.dicom:scan",
     "suv": "chunkmed.pet:suv",
+    "to_dicom_seg": "chunkmed.seg_export:to_dicom_seg",
+    "to_nifti": "chunkmed.exports:to_nifti",
     "volread": "chunkmed.images:volread",
 }
 
@@ -67,6 +73,7 @@ __all__ = [
     "cohort",
     "compare",
     "config",
+    "connect",
     "convert",
     "ejection_fraction",
     "explain",
@@ -86,6 +93,8 @@ __all__ = [
     "save",
     "scan",
     "suv",
+    "to_dicom_seg",
+    "to_nifti",
     "volread",
 ]
 

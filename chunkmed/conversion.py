@@ -13,17 +13,19 @@ import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import dicom, provenance
-from chunkmed.coords import attach
+from chunkmed.coords import attach, grid_of
 from chunkmed.dicom import Choices
-from chunkmed.errors import ChunkmedError, SourceError
+from chunkmed.errors import ChunkmedError, InputError, SourceError
+from chunkmed.foreign import Described, is_foreign, open_foreign, refuse_described
 from chunkmed.graph.box import Box, regular_chunks
+from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.views import view
 from chunkmed.private import note
 from chunkmed.stored import open_store
 from chunkmed.writing import write_image
 
-__all__ = ["StackReader", "convert", "open_dicom"]
+__all__ = ["StackReader", "convert", "open_dicom", "refuse_dicom_options"]
 
 PathLike = str | os.PathLike[str]
 _SLAB = 16
@@ -49,7 +51,7 @@ class StackReader:
 
 
 def convert(
-    source: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
+    source: Any,
     store_path: PathLike,
     *,
     series: str | int | None = None,
@@ -57,16 +59,22 @@ def convert(
     allow_irregular: bool = False,
     merge_series: bool = False,
     frames: str | None = None,
+    spacing_mm: Any = None,
+    origin_mm: Any = None,
+    time_ms: Any = None,
+    dims: Sequence[str] | None = None,
+    channel: str | int | None = None,
     overwrite: bool = False,
     pyramid: bool = True,
     keep_phi: bool = False,
 ) -> xr.DataArray:
-    """Convert one DICOM series to an OME-Zarr store, slab by slab, and return the image.
+    """Convert one DICOM series, or an image of another format, to an OME-Zarr store, and return it.
 
     Parameters
     ----------
     source : path, list of paths, Stack or Study
-        A folder, a file, or what :func:`chunkmed.scan` found.
+        A folder, a file, or what :func:`chunkmed.scan` found; NIfTI, TIFF, a zarr of others and what else
+        :func:`chunkmed.open` reads.
     store_path : path
         Where the store goes (``heart.zarr``).
     series : str or int, optional
@@ -83,6 +91,8 @@ def convert(
         series with one per time point. Elsewhere :meth:`Study.merge` takes your word.
     frames : {"t", "z"}, optional
         What the frames of a file are whose headers do not say it.
+    spacing_mm, origin_mm, time_ms, dims, channel : optional
+        What an image that is not DICOM does not say itself, see :func:`chunkmed.open`.
     overwrite : bool, default False
         Replace an existing store, its label images included; what chunkmed did not write never.
     pyramid : bool, default True
@@ -103,8 +113,15 @@ def convert(
     StoreError
         If the store exists already or cannot be written.
     """
-    stack = _chosen(source, series, Choices(allow_missing, allow_irregular, merge_series, frames))
+    choices = Choices(allow_missing, allow_irregular, merge_series, frames)
+    described = Described(spacing_mm, origin_mm, time_ms, dims, channel)
     target = Path(store_path).resolve()
+    if is_foreign(source):
+        refuse_dicom_options(series, choices, keep_phi)
+        _write_foreign(open_foreign(source, described), target, overwrite, pyramid)
+        return open_store(target)
+    refuse_described(described)
+    stack = _chosen(source, series, choices)
     for text in stack.warnings:
         warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
     if keep_phi:
@@ -130,6 +147,27 @@ def _kept(error: ChunkmedError) -> str:
     if isinstance(error, SourceError):
         return "slices before it are kept, the same call goes on from there once the file is repaired"
     return ""
+
+
+def refuse_dicom_options(series: str | int | None, choices: Choices, keep_phi: bool = False) -> None:
+    """Refuse what is chosen of DICOM where there is none."""
+    if choices != Choices() or keep_phi:
+        raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
+    if series is not None:
+        raise InputError("a series is chosen of DICOM", kind="bad-series", fix="leave it out")
+
+
+def _write_foreign(image: xr.DataArray, target: Path, overwrite: bool, pyramid: bool) -> None:
+    write_image(
+        lift(image).node,
+        grid_of(image),
+        target,
+        name="image",
+        attributes=image.attrs,
+        about={"history": [provenance.step("convert")]},
+        overwrite=overwrite,
+        pyramid=pyramid,
+    )
 
 
 def open_dicom(

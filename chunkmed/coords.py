@@ -28,6 +28,7 @@ __all__ = [
     "canonical",
     "check_grid",
     "coordinates",
+    "four_dims",
     "grid_attributes_of",
     "grid_of",
     "has_grid",
@@ -99,6 +100,18 @@ def canonical(image: xr.DataArray) -> xr.DataArray:
     others = [dim for dim in image.dims if dim not in (*SPACE, *channel)]
     order = [*others, *(axis for axis in SPACE if axis in image.dims), *channel]
     return image if list(image.dims) == order else image.transpose(*order)
+
+
+def four_dims(image: xr.DataArray) -> xr.DataArray:
+    """Return the image with all four dims (and channels); dims that were taken at an index come back."""
+    grid = grid_of(image)
+    missing = [dim for dim in grid.dims if dim not in image.dims]
+    for dim in missing:
+        if dim not in image.coords:
+            image = image.assign_coords({dim: 0.0})
+    # By name: an image that was transposed is stored in the order that the dims of a store have.
+    channel = [dim for dim in image.dims if is_channel(image, dim)]
+    return image.expand_dims(missing).transpose(*grid.dims, *channel)
 
 
 def has_grid(image: xr.DataArray) -> bool:

@@ -11,13 +11,16 @@ import numpy as np
 import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
-from chunkmed import dicom, provenance, store
-from chunkmed.conversion import convert, open_dicom
-from chunkmed.coords import SPACE, check_grid, grid_of, is_channel
+from chunkmed import provenance, store
+from chunkmed.conversion import convert, open_dicom, refuse_dicom_options
+from chunkmed.coords import SPACE, check_grid, four_dims, grid_of, time_dim_of
 from chunkmed.dicom import Choices
 from chunkmed.errors import InputError, StoreError
+from chunkmed.foreign import Described, is_foreign, open_foreign, refuse_described
 from chunkmed.graph.lift import lift
 from chunkmed.grid import Grid
+from chunkmed.label_names import ATTRIBUTE, names_of
+from chunkmed.labelled import open_labels
 from chunkmed.stored import open_store
 from chunkmed.writing import write_image
 
@@ -27,7 +30,7 @@ PathLike = str | os.PathLike[str]
 
 
 def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
-    path: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
+    path: Any,
     *,
     label: str | None = None,
     level: int = 0,
@@ -36,13 +39,20 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
     allow_irregular: bool = False,
     merge_series: bool = False,
     frames: str | None = None,
+    spacing_mm: Any = None,
+    origin_mm: Any = None,
+    time_ms: Any = None,
+    dims: Sequence[str] | None = None,
+    channel: str | int | None = None,
 ) -> xr.DataArray:
-    """Open a store, or a DICOM folder or file without converting it; nothing is read yet.
+    """Open an image without converting it; nothing but headers is read yet.
 
     Parameters
     ----------
-    path : path, list of paths, Stack or Study
-        A store that chunkmed wrote, or DICOM.
+    path : path, list of paths, Stack, Study or array
+        A store of chunkmed or another OME-Zarr (0.1 to 0.5); DICOM; NIfTI (``.nii``, ``.nii.gz``); a
+        TIFF file, a list or a pattern of them (``"scan/*.tif"``, one slice each); a zarr array; a
+        zarr, dask or NumPy array.
     label : str, optional
         Name of a label image of the store instead of the image itself.
     level : int, default 0
@@ -53,16 +63,46 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         What of DICOM to accept, see :func:`convert`.
     frames : {"t", "z"}, optional
         What the frames of a DICOM file are whose headers do not say it.
+    spacing_mm : float, str, sequence or mapping, optional
+        Size of a voxel: one number or text with a unit (``"6.5 um"``) for all axes, or those of z, y, x.
+        For images that do not say it: plain TIFF, arrays, OME-Zarr without units.
+    origin_mm : float, sequence or mapping, optional
+        Position of the first voxel along z, y, x.
+    time_ms : float or sequence, optional
+        Step between time points, or the time of each.
+    dims : sequence of str, optional
+        What the axes of an array are: t, z, y, x, c (channels), in any order. By default the last of
+        (t, z, y, x).
+    channel : str or int, optional
+        Which channel of an image that has several, by number or by the name that OME-Zarr gives it.
 
     Returns
     -------
     xarray.DataArray
-        Lazy, dims (t, z, y, x).
+        Lazy, dims (t, z, y, x); a last dim c for colours.
+
+    Raises
+    ------
+    SourceError, StoreError
+        If there is nothing that can be read, with the file and the reason.
+    InputError
+        ``no-spacing``, ``no-channel``, ``bad-dims`` ...
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = open(np.zeros((3, 4, 5), np.int16), spacing_mm=(2.5, 1, 1))
+    >>> dict(image.sizes), image.cm.spacing
+    ({'t': 1, 'z': 3, 'y': 4, 'x': 5}, {'z': 2.5, 'y': 1.0, 'x': 1.0})
     """
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
+    described = Described(spacing_mm, origin_mm, time_ms, dims, channel)
+    if is_foreign(path):
+        refuse_dicom_options(series, choices)
+        return open_foreign(path, described, label=label, level=level)
+    refuse_described(described)
     if isinstance(path, str | os.PathLike) and store.is_store(target := _resolved(path)):
-        if choices != Choices():
-            raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
+        refuse_dicom_options(series, choices)
         return open_store(target, label, level)
     if label is not None or level:
         raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
@@ -106,7 +146,7 @@ def save(
     StoreError
         If it exists already or cannot be written.
     """
-    full = _four_dims(image)
+    full = four_dims(image)
     grid, lifted, target = grid_of(full), lift(full), _resolved(store_path)
     times = _trigger_times(full)
     _check_positions(grid)
@@ -126,6 +166,8 @@ def save(
         return open(target)
     if not store.is_store(target):
         raise StoreError("no such store", kind="no-store", where=str(target), fix="save the image first")
+    full = _at_all_times(full, image, target)
+    grid, lifted = grid_of(full), lift(full)
     _check_label(full, target)
     about = {"history": [provenance.step("save", name=name)]}
     folder = target / "labels" / store.check_name(name)
@@ -134,7 +176,7 @@ def save(
         grid,
         folder,
         name=name,
-        attributes={},
+        attributes=_label_attributes(image),
         about=about,
         trigger_time_ms=times,
         label=True,
@@ -142,6 +184,12 @@ def save(
         pyramid=pyramid,
     )
     return open(target, label=name)
+
+
+def _label_attributes(labels: xr.DataArray) -> dict[str, Any]:
+    """Return the names of labels as they are stored."""
+    names = names_of(labels)
+    return {ATTRIBUTE: {str(number): name for number, name in names.items()}} if names else {}
 
 
 def _resolved(path: PathLike) -> Path:
@@ -174,16 +222,14 @@ def _check_positions(grid: Grid) -> None:
             )
 
 
-def _four_dims(image: xr.DataArray) -> xr.DataArray:
-    """Return the image with all four dims (and channels); dims that were taken at an index come back."""
-    grid = grid_of(image)
-    missing = [dim for dim in grid.dims if dim not in image.dims]
-    for dim in missing:
-        if dim not in image.coords:
-            image = image.assign_coords({dim: 0.0})
-    # By name: an image that was transposed is stored in the order that the dims of a store have.
-    channel = [dim for dim in image.dims if is_channel(image, dim)]
-    return image.expand_dims(missing).transpose(*grid.dims, *channel)
+def _at_all_times(full: xr.DataArray, image: xr.DataArray, target: Path) -> xr.DataArray:
+    """Return labels that have no time axis at every time point of the store's image."""
+    theirs = open(target)
+    dim = time_dim_of(theirs)
+    if time_dim_of(image) is not None or dim is None or dim in image.coords or theirs.sizes[dim] == 1:
+        return full
+    one = full.isel({full.dims[0]: 0}, drop=True)
+    return one.expand_dims({dim: theirs.coords[dim]}).assign_coords(theirs.coords)
 
 
 def _check_label(image: xr.DataArray, target: Path) -> None:
@@ -192,31 +238,6 @@ def _check_label(image: xr.DataArray, target: Path) -> None:
             f"a label image of dtype {image.dtype}", kind="not-labels", fix="save integers or a mask"
         )
     check_grid(image, open(target), f"the image of {target.name}")
-
-
-def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray | None = None) -> xr.DataArray:
-    """Open a label image of a store, checked against the grid of ``like``.
-
-    Parameters
-    ----------
-    path : path
-        A store; without ``name`` its only label image, or the store's image itself.
-    name : str, optional
-        Name of the label image.
-    like : xarray.DataArray, optional
-        The image that the labels belong to.
-    """
-    target = _resolved(path)
-    if name is None and store.is_store(target):
-        names = store.label_names(target)
-        name = names[0] if len(names) == 1 else None
-    labels = open(target, label=name)
-    if labels.dtype.kind not in "iub":
-        raise InputError(f"{target.name} holds no labels", kind="not-labels", why=f"dtype {labels.dtype}")
-    if like is not None:
-        grid_of(like)  # refuses an image that has none
-        check_grid(labels, like, "the image")
-    return labels
 
 
 def volread(path: PathLike | Sequence[PathLike], *, series: str | int | None = None) -> xr.DataArray:

@@ -16,6 +16,7 @@ from chunkmed import cardiac, images, provenance, store
 from chunkmed.coords import time_dim_of
 from chunkmed.dicom import Choices, Stack
 from chunkmed.errors import InputError, SourceError, StoreError
+from chunkmed.foreign import Described, is_foreign, refuse_described
 from chunkmed.graph.budget import current_budget
 from chunkmed.recipe import Pipeline, Recipe
 from chunkmed.report import summary_picture, write_json, write_table
@@ -57,17 +58,19 @@ def run_job(
     merge_series: bool = False,
     frames: str | None = None,
     labels: Mapping[str, str | os.PathLike[str]] | None = None,
+    spacing_mm: Any = None,
+    channel: str | int | None = None,
     overwrite: bool = False,
     resume: bool = False,
 ) -> JobResult:
-    """Run a recipe on a DICOM folder or a store and write everything into one folder.
+    """Run a recipe on an image and write everything into one folder.
 
     Parameters
     ----------
     recipe : Recipe
         What to do; its parameters are set already.
     source : path or Stack
-        DICOM (folder or file, or a series of a scan) or a store.
+        DICOM (folder or file, or a series of a scan), a store, or what else :func:`chunkmed.open` reads.
     out : path
         Folder for the results, made if missing: ``image.zarr`` with the label images, tables
         (Parquet and CSV), ``curve``, ``summary.json``, ``picture.png``, ``provenance.json`` and
@@ -76,8 +79,10 @@ def run_job(
         Selector of the series, where there are several.
     allow_missing, allow_irregular, merge_series, frames
         What is accepted of DICOM, as in :func:`chunkmed.convert`.
-    labels : mapping of step name to path, optional
-        Label images that stand in for steps of the recipe.
+    labels : mapping of name to path, optional
+        Label images (a store, NIfTI, DICOM SEG): those that the recipe takes, and stand-ins for its steps.
+    spacing_mm, channel
+        As in :func:`chunkmed.open`, where the files do not say it.
     overwrite : bool, default False
         Replace results that are there.
     resume : bool, default False
@@ -96,15 +101,14 @@ def run_job(
     started = time.monotonic()
     recipe.check_parameters(set(labels or {}))
     if not isinstance(source, Stack):
-        _check_source(Path(source))
+        _check_source(source)
     result = JobResult(_made_folder(Path(out)))
     target = result.out / "image.zarr"
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
+    described = Described(spacing_mm, channel=channel)
     there = resume and store.is_store(target)
-    image = images.open(target) if there else _stored(source, target, series, choices, overwrite)
-    given = {
-        step: images.open_labels(*split_label(path), like=image) for step, path in (labels or {}).items()
-    }
+    image = images.open(target) if there else _stored(source, target, series, choices, described, overwrite)
+    given = {name: _given(recipe, name, path, image) for name, path in (labels or {}).items()}
     pipeline = Pipeline(recipe, image, given)
     result.image_bytes = int(image.nbytes)
     result.files.append(target)
@@ -123,9 +127,15 @@ def run_job(
     return result
 
 
-def _check_source(source: Path) -> None:
+def _given(recipe: Recipe, name: str, path: str | os.PathLike[str], image: xr.DataArray) -> xr.DataArray:
+    """Return a label image made elsewhere, its labels with names where the recipe has some for it."""
+    names = recipe.names if name in recipe.labels and recipe.names else None
+    return images.open_labels(*split_label(path), like=image, names=names)
+
+
+def _check_source(source: str | os.PathLike[str]) -> None:
     """Refuse a path that is not there before an output folder is made for it."""
-    if not source.exists():
+    if not Path(source).exists() and not is_foreign(source):
         raise SourceError(
             "no such file or folder", kind="no-such-path", where=str(source), fix="check the path"
         )
@@ -147,14 +157,31 @@ def _made_folder(out: Path) -> Path:
     return out
 
 
-def _stored(source: Any, target: Path, series: str | None, choices: Choices, overwrite: bool) -> xr.DataArray:
-    if not isinstance(source, Stack) and store.is_store(Path(source)):
+def _stored(
+    source: Any,
+    target: Path,
+    series: str | None,
+    choices: Choices,
+    described: Described,
+    overwrite: bool,
+) -> xr.DataArray:
+    is_path = not isinstance(source, Stack)
+    if is_path and store.is_store(Path(source)) and store.is_ours(Path(source)):
+        refuse_described(described)
         if series is not None:
             raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
         if choices != Choices():
             raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
         return images.save(images.open(source), target, overwrite=overwrite)
-    return images.convert(source, target, series=series, overwrite=overwrite, **asdict(choices))
+    return images.convert(
+        source,
+        target,
+        series=series,
+        overwrite=overwrite,
+        **asdict(choices),
+        spacing_mm=described.spacing_mm,
+        channel=described.channel,
+    )
 
 
 def split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:

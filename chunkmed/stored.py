@@ -10,6 +10,7 @@ from chunkmed import store
 from chunkmed.coords import CHANNEL
 from chunkmed.graph.nodes import Source
 from chunkmed.graph.views import view
+from chunkmed.label_names import ATTRIBUTE, named
 
 __all__ = ["open_levels", "open_store"]
 
@@ -38,5 +39,7 @@ def _image(found: store.StoredImage, label: str | None) -> xr.DataArray:
     data = view(Source(found.array))
     image = xr.DataArray(data, dims=found.dims, coords=found.coords, name=label or "image")
     image.attrs.update(found.attributes)
+    if label is not None:
+        image = named(image, image.attrs.pop(ATTRIBUTE, None))
     # OME-Zarr has channels before space; images have them last, as every colour image in Python.
     return image.transpose(..., CHANNEL) if CHANNEL in image.dims else image

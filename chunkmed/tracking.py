@@ -141,6 +141,9 @@ def follow(labels: xr.DataArray, at: Mapping[str, Any], table: xr.Dataset | None
     """
     point = dict(at)
     start = int(point.pop("t", 0))
+    if table is not None and "number" in table.coords:
+        # Labels that have names: they are followed by their numbers.
+        table = table.assign_coords(label=table["number"].values).drop_vars("number")
     if time_dim_of(labels) is None:
         only = _label_of(label_at(labels, **point), point)
         return _as_mask(labels, xr.DataArray(only)) if table is None else table.sel(label=only)

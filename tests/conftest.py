@@ -35,6 +35,7 @@ _ALIKE = (
     "test_store_faults.py::test_damage_is_never_silent",
     "test_store_faults.py::test_every_operation_fails_once",
     "tests/properties/",
+    "tests/services/",
     "test_warp.py::test_any_blocks_are_one_block",
     "test_parity.py::test_time_series_is_scipys",
     "test_parity.py::test_numpy_is_scipy_itself",
@@ -51,6 +52,8 @@ _ALIKE = (
     "tests/cli/test_cli.py",
     *("test_geometry_faults.py", "tests/test_privacy.py"),
     "tests/cohort/",
+    # Whole series through dcm2niix, and label images of other programs.
+    *("test_dcm2niix.py", "test_labels.py", "test_foreign_images.py"),
     "test_scipys.py::test_scipys_own_tests",
 )
 

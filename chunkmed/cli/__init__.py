@@ -20,6 +20,7 @@ _COMMANDS = {
     "convert": "convert a DICOM series to an OME-Zarr store",
     "errors": "list the kinds of errors, or say what one means",
     "demo": "write a phantom study as DICOM, run the main job on it, compare with the truth",
+    "export": "write an image as NIfTI, or labels as a DICOM segmentation",
     "info": "say what a store holds: image, levels, label images, history",
     "plan": "say what running a recipe on a store will cost, before it runs",
     "plot": "write a picture of a store: slices side by side, or three views through a point",

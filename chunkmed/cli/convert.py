@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from chunkmed.cli.options import budget_options, dicom_options
+from chunkmed.cli.options import budget_options, channel_of, dicom_options, foreign_options, spacing_of
 
 __all__ = ["command"]
 
@@ -17,6 +17,7 @@ __all__ = ["command"]
 @click.argument("path")
 @click.argument("store", type=click.Path(path_type=Path))
 @dicom_options
+@foreign_options
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there.")
 @click.option("--no-pyramid", is_flag=True, help="Write no coarser levels.")
 @click.option("--keep-phi", is_flag=True, help="Keep names, dates and UIDs of the headers in the store.")
@@ -30,25 +31,33 @@ def command(
     no_pyramid: bool,
     keep_phi: bool,
     as_json: bool,
+    spacing: str | None,
+    channel: str | None,
     memory: str | None,
     workers: int | None,
     **choices: Any,
 ) -> None:
-    """Convert one DICOM series below PATH to the OME-Zarr STORE.
+    """Convert one DICOM series below PATH, or an image of another format, to the OME-Zarr STORE.
+
+    NIfTI, TIFF (a pattern in quotes: "scan/*.tif") and zarr of others are read too.
 
     Whatever is not regular is refused, and the message says which option accepts it.
     """
     from chunkmed import dicom
     from chunkmed.cli.progress import Progress, scanning
     from chunkmed.conversion import convert
+    from chunkmed.foreign import is_foreign
     from chunkmed.graph.budget import config
     from chunkmed.store import describe
 
-    with scanning() as progress:
-        study = dicom.scan(path, progress=progress)
+    choices |= {"spacing_mm": spacing_of(spacing), "channel": channel_of(channel)}
+    source: Any = path
+    if not is_foreign(path):
+        with scanning() as progress:
+            source = dicom.scan(path, progress=progress)
     with config(memory, workers), Progress("slices"):
         image = convert(
-            study,
+            source,
             store,
             series=series,
             overwrite=overwrite,

@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from chunkmed.cli.options import budget_options, dicom_options
+from chunkmed.cli.options import (
+    budget_options,
+    channel_of,
+    cluster_options,
+    dicom_options,
+    foreign_options,
+    resources,
+    spacing_of,
+)
 from chunkmed.errors import InputError
 
 __all__ = ["command", "parse_settings"]
@@ -21,13 +29,15 @@ __all__ = ["command", "parse_settings"]
 @click.argument("out")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the recipe.")
 @dicom_options
+@foreign_options
 @click.option(
     "--labels",
     multiple=True,
-    metavar="[STEP=]STORE[#NAME]",
-    help="Label image that stands in for a step (by default the one that is drawn).",
+    metavar="[NAME=]FILE[#LABEL]",
+    help="Label image (store, NIfTI, DICOM SEG) for an input or a step (by default the one that is drawn).",
 )
 @budget_options
+@cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace results that are in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary and files as JSON.")
 def command(
@@ -37,25 +47,31 @@ def command(
     settings: tuple[str, ...],
     series: str | None,
     labels: tuple[str, ...],
+    spacing: str | None,
+    channel: str | None,
     memory: str | None,
     workers: int | None,
     overwrite: bool,
     as_json: bool,
-    **choices: Any,
+    **more: Any,
 ) -> None:
     """Run RECIPE on INPUT and write store, tables, curve and picture into OUT.
 
-    RECIPE is a name (see: chunkmed recipe list) or a TOML file; INPUT a DICOM folder or file, or a
-    store; OUT a folder.
+    RECIPE is a name (see: chunkmed recipe list) or a TOML file; INPUT a DICOM folder or file, a
+    store, NIfTI, or a TIFF stack; OUT a folder.
     """
     from chunkmed.cli.progress import Progress
-    from chunkmed.graph.budget import config
     from chunkmed.job import run_job
     from chunkmed.recipe import load
 
     chosen = load(recipe).with_parameters(parse_settings(settings))
-    given = dict(_label(text, chosen.picture) for text in labels)
-    with config(memory, workers), Progress():
+    default = chosen.labels[0] if chosen.labels else chosen.picture
+    given = dict(_label(text, default) for text in labels)
+    choices = {
+        name: more.pop(name) for name in ("allow_missing", "allow_irregular", "merge_series", "frames")
+    }
+    inputs = [source, *(path.partition("#")[0] for path in given.values())]
+    with resources(memory, workers, see=inputs, writes=[out], **more), Progress():
         result = run_job(
             chosen,
             source,
@@ -63,6 +79,8 @@ def command(
             series=series,
             **choices,
             labels=given,
+            spacing_mm=spacing_of(spacing),
+            channel=channel_of(channel),
             overwrite=overwrite,
         )
     if as_json:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import dask
-
 from chunkmed import store
 from chunkmed.cohort.cases import Spec, read_columns, read_specs
 from chunkmed.cohort.casework import Request
@@ -26,7 +24,7 @@ from chunkmed.cohort.settings import Limits
 from chunkmed.cohort.tries import Share
 from chunkmed.cohort.work import Work
 from chunkmed.errors import ChunkmedError, PlanError, StoreError
-from chunkmed.graph.budget import current_budget
+from chunkmed.graph.budget import budget_of_client
 
 __all__ = ["Cluster", "Future", "run_cases"]
 
@@ -233,8 +231,7 @@ class _Run:
         if not self.is_remote or not hasattr(self.cluster, "scheduler_info"):
             return
         try:
-            with dask.config.set(scheduler=self.cluster):
-                budget = current_budget()
+            budget = budget_of_client(self.cluster)
         except PlanError:
             return
         self.share = Share(budget.workers, budget.memory // budget.threads)

@@ -6,9 +6,10 @@ import io
 import os
 import struct
 import zlib
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import read_dataset, read_partial
@@ -26,7 +27,7 @@ from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
 from chunkmed.private import file_identifier
 
-__all__ = ["NotAnImageError", "read_header"]
+__all__ = ["NotAnImageError", "WholeHeader", "read_header", "read_whole_header"]
 
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN")
 _DICOMDIR = "1.2.840.10008.1.3.10"
@@ -34,8 +35,52 @@ _DICOMDIR = "1.2.840.10008.1.3.10"
 _Parsed = tuple[Any, str, int, int, int]
 
 
+_Read = TypeVar("_Read")
+
+
 class NotAnImageError(Exception):
     """The file holds no image that can be read; the message is the reason. Never leaves a scan."""
+
+
+@dataclass(frozen=True)
+class WholeHeader:
+    """All that stands before the pixel data of a file, for objects that are no image series."""
+
+    dataset: Any
+    """pydicom's."""
+    layout: Layout
+    offset: int
+    """Start of the pixel data's value, in the inflated stream when deflated."""
+    limit: int
+    """Size of that stream in bytes."""
+    size: int
+    mtime_ns: int
+
+
+def read_whole_header(path: str, tags: Sequence[int] | None) -> WholeHeader:
+    """Return the header of one file, by the same checks as those of images.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    tags : sequence of int or None
+        Those that are wanted, None for all.
+
+    Raises
+    ------
+    NotAnImageError
+        With a plain reason, whatever is wrong with the file.
+    """
+
+    def read(descriptor: int) -> WholeHeader:
+        about = os.fstat(descriptor)
+        with open(descriptor, "rb", closefd=False) as file:
+            dataset, stream, limit = _parse(file, _check_start(file), about.st_size, tags)
+            _, offset, _ = _pixel_element(stream, dataset)
+        return WholeHeader(dataset, layout_of(dataset), offset, limit, about.st_size, about.st_mtime_ns)
+
+    return _guarded(path, read)
 
 
 def read_header(path: str) -> tuple[Header, tuple[Frame, ...]]:
@@ -46,10 +91,14 @@ def read_header(path: str) -> tuple[Header, tuple[Frame, ...]]:
     NotAnImageError
         With a plain reason, whatever is wrong with the file.
     """
+    return _guarded(path, lambda descriptor: _read_open(path, descriptor))
+
+
+def _guarded(path: str, read: Callable[[int], _Read]) -> _Read:
     try:
         descriptor = open_regular(path)
         try:
-            return _read_open(path, descriptor)
+            return read(descriptor)
         finally:
             os.close(descriptor)
     except NotAnImageError:
@@ -157,7 +206,9 @@ def _check_start(file: BinaryIO) -> bool:
     return False
 
 
-def _parse(file: BinaryIO, preamble: bool, size: int) -> tuple[Any, BinaryIO, int]:
+def _parse(
+    file: BinaryIO, preamble: bool, size: int, tags: Sequence[Any] | None = SPECIFIC_TAGS
+) -> tuple[Any, BinaryIO, int]:
     """Return the data set, the stream standing at its pixel data, and the stream's size."""
     syntax, start = "", 0
     if preamble:
@@ -167,10 +218,10 @@ def _parse(file: BinaryIO, preamble: bool, size: int) -> tuple[Any, BinaryIO, in
         meta = FileMetaDataset(read_dataset(io.BytesIO(file.read(start - 132)), False, True))
         syntax = str(meta.get("TransferSyntaxUID", ""))
     if syntax == DeflatedExplicitVRLittleEndian:
-        return _parse_deflated(meta, file, start)
+        return _parse_deflated(meta, file, start, tags)
     _check_structure(file, start, size, syntax)
     file.seek(0)
-    dataset = read_partial(file, _at_pixels, force=not preamble, specific_tags=SPECIFIC_TAGS)
+    dataset = read_partial(file, _at_pixels, force=not preamble, specific_tags=_list(tags))
     return dataset, file, size
 
 
@@ -195,7 +246,13 @@ def _checked(
         raise NotAnImageError(f"damaged: {error}") from None
 
 
-def _parse_deflated(meta: Any, file: BinaryIO, start: int) -> tuple[Any, BinaryIO, int]:
+def _list(tags: Sequence[Any] | None) -> list[Any] | None:
+    return None if tags is None else list(tags)
+
+
+def _parse_deflated(
+    meta: Any, file: BinaryIO, start: int, tags: Sequence[Any] | None
+) -> tuple[Any, BinaryIO, int]:
     file.seek(start)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     # As much is inflated as a header takes, and no more.
@@ -205,7 +262,7 @@ def _parse_deflated(meta: Any, file: BinaryIO, start: int) -> tuple[Any, BinaryI
     size = len(body) if inflater.eof else 2**62
     _check_structure(stream, 0, size, meta.TransferSyntaxUID)
     stream.seek(0)
-    dataset: Any = read_dataset(stream, False, True, stop_when=_at_pixels, specific_tags=SPECIFIC_TAGS)
+    dataset: Any = read_dataset(stream, False, True, stop_when=_at_pixels, specific_tags=_list(tags))
     dataset.file_meta = meta
     dataset.set_original_encoding(False, True)
     return dataset, stream, size

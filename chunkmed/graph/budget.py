@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,8 +23,10 @@ __all__ = [
     "Budget",
     "base_bytes",
     "base_of",
+    "budget_of_client",
     "config",
     "current_budget",
+    "expecting",
     "resident_bytes",
     "return_freed_memory",
 ]
@@ -126,15 +129,30 @@ def current_budget() -> Budget:
     # A distributed client, told by what it can do: only the room for clusters imports it.
     client: Any = getattr(get, "__self__", None)
     if hasattr(client, "scheduler_info"):
-        return _of_client(client.scheduler_info()["workers"])
+        return budget_of_client(client)
     budget = _configured[0] if _configured else Budget.of()
     if get is not None and get is dask.base.named_schedulers.get("processes"):
         return Budget(budget.memory // budget.workers, budget.workers, budget.workers)
     return budget
 
 
-def _of_client(workers: Mapping[str, Any]) -> Budget:
-    """Return what each worker may take: dask begins to spill at 60 % of its limit."""
+#: Processes and threads that a client is going to have: jobs begin one after the other.
+_expected: weakref.WeakKeyDictionary[Any, tuple[int, int]] = weakref.WeakKeyDictionary()
+
+
+@contextmanager
+def expecting(client: Any, processes: int, threads: int) -> Iterator[None]:
+    """Let plans for a client count on workers that have not begun yet."""
+    _expected[client] = processes, threads
+    try:
+        yield
+    finally:
+        del _expected[client]
+
+
+def budget_of_client(client: Any) -> Budget:
+    """Return what each worker of a distributed client may take: dask begins to spill at 60 % of its limit."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
     if not workers:
         raise PlanError(
             "the dask cluster has no workers", kind="no-workers", fix="start workers, or wait for them"
@@ -145,7 +163,8 @@ def _of_client(workers: Mapping[str, Any]) -> Budget:
         memory = min(memory, _configured[0].memory)
     held = [int(worker.get("metrics", {}).get("memory", 0)) for worker in workers.values()]
     threads = sum(int(worker["nthreads"]) for worker in workers.values())
-    return Budget(memory, threads, len(workers), max(*held, _WORKER_BYTES))
+    processes, more = _expected.get(client, (0, 0))
+    return Budget(memory, max(threads, more), max(len(workers), processes), max(*held, _WORKER_BYTES))
 
 
 def resident_bytes() -> int:

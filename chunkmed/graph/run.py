@@ -22,6 +22,7 @@ from dask.callbacks import Callback
 from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.budget import return_freed_memory
 from chunkmed.graph.evaluate import evaluate, opaque_keys
+from chunkmed.graph.lost import named
 from chunkmed.graph.nodes import Array, Node, Opaque, Shared
 from chunkmed.graph.plan import Plan
 from chunkmed.provenance import content_hash
@@ -183,7 +184,8 @@ def _on_cluster(
 ) -> list[tuple[Box, Any]]:
     """Run tasks by a distributed client; each is told of when it is done, though another may fail."""
     once = _Once(tell, keys)
-    futures = client.get(graph, list(keys), sync=False)
+    with _named_failures():
+        futures = client.get(graph, list(keys), sync=False)
     pairs = list(zip(keys, futures, strict=True))
 
     def finished(key: Any, future: Any) -> None:
@@ -193,7 +195,8 @@ def _on_cluster(
     for key, future in pairs:
         future.add_done_callback(partial(finished, key))
     try:
-        results: list[tuple[Box, Any]] = client.gather(futures)
+        with _named_failures():
+            results: list[tuple[Box, Any]] = client.gather(futures)
         for key, result in zip(keys, results, strict=True):
             once(key, result)
     finally:
@@ -203,6 +206,17 @@ def _on_cluster(
                 finished(key, future)
         once.close()
     return results
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Say what the loss of workers and schedulers means."""
+    try:
+        yield
+    except BaseException as error:
+        if (meant := named(error)) is not None:
+            raise meant from error
+        raise
 
 
 class _Once:

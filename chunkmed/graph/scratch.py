@@ -9,8 +9,8 @@ import tempfile
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from chunkmed.graph.box import Box
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.store import ArrayWriter, Layout, Staging, create_array, layout_of, locked, open_array
 
-__all__ = ["Scratch"]
+__all__ = ["Scratch", "scratch_below", "scratch_folder"]
 
 #: What nobody went on with for so long is swept.
 _STALE_S = 7 * 24 * 3600.0
@@ -28,7 +28,7 @@ _STALE_S = 7 * 24 * 3600.0
 class Scratch:
     """An array on disk that lives as long as this object.
 
-    It lies below ``CHUNKMED_SCRATCH``, else below the system's temporary folder.
+    It lies in :func:`scratch_folder`.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Scratch:
 
 
 def _opened(token: str, locks: ExitStack) -> Staging:
-    base = _base()
+    base = scratch_folder()
     for name in (token, uuid.uuid4().hex[:16]):
         try:
             locks.enter_context(locked(base / name))
@@ -100,8 +100,27 @@ def _opened(token: str, locks: ExitStack) -> Staging:
     raise AssertionError("a new name is never locked")
 
 
-def _base() -> Path:
-    given = os.environ.get("CHUNKMED_SCRATCH")
+_below: list[Path] = []
+
+
+@contextmanager
+def scratch_below(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Let intermediate arrays lie below a folder inside of the ``with`` block."""
+    before = list(_below)
+    _below[:] = [Path(folder).absolute()]
+    try:
+        yield
+    finally:
+        _below[:] = before
+
+
+def scratch_folder() -> Path:
+    """Return where intermediate arrays lie, made if it is missing.
+
+    That is where :func:`scratch_below` says, else below ``CHUNKMED_SCRATCH``, else below the system's
+    temporary folder.
+    """
+    given = _below[0] if _below else os.environ.get("CHUNKMED_SCRATCH")
     # One folder per user: others may not write into it, nor read what lies there.
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     base = Path(given or tempfile.gettempdir()) / f"chunkmed-scratch-{user}"
@@ -115,7 +134,7 @@ def _base() -> Path:
             kind="no-scratch",
             where=str(base),
             why=error.strerror or str(error),
-            fix="set CHUNKMED_SCRATCH to a folder with space",
+            fix="name a folder with space: CHUNKMED_SCRATCH, or --scratch",
         ) from error
     return base
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,12 @@ __all__ = ["dataset_of"]
 
 
 def dataset_of(
-    found: Sequence[Found], records: Sequence[Measure], about: About, like: xr.DataArray, units: str
+    found: Sequence[Found],
+    records: Sequence[Measure],
+    about: About,
+    like: xr.DataArray,
+    units: str,
+    known: Mapping[int, str],
 ) -> xr.Dataset:
     """Return the measures of all time points.
 
@@ -33,6 +38,8 @@ def dataset_of(
         The label image.
     units : str
         Of the values.
+    known : mapping of int to str
+        Names of labels.
     """
     # The labels of one time point are sorted as they are.
     labels = [each.moments.label for each in found]
@@ -47,6 +54,9 @@ def dataset_of(
         dims = [*([] if dim is None else [dim]), "label", *record.dims]
         variables[record.name] = (dims, values, _attributes(record, units))
     coords = _coords(records, names, dim, about, like)
+    if known:
+        texts = [known.get(int(number), str(number)) for number in names]
+        coords |= {"label": np.array(texts, dtype=str), "number": ("label", names)}
     return xr.Dataset(variables, coords=coords, attrs={"n_slices": about.axes.volume[0]})
 
 

@@ -69,7 +69,7 @@ def _parts(
         frame = like if dim is None else like.isel({dim: [t]})
         for start in range(0, max(1, len(each)), _ROWS):
             rows = each.rows(slice(start, start + _ROWS))
-            columns = long_form(dataset_of([rows], records, about, frame, units))
+            columns = long_form(dataset_of([rows], records, about, frame, units, {}))
             # The index of the time point, which a table of one does not know.
             yield columns if dim is None else columns | {dim: columns[dim] + t}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -13,6 +13,7 @@ from chunkmed.coords import broadcast, canonical, grid_of, has_grid
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import Lifted, lift
 from chunkmed.graph.reduce import Axes
+from chunkmed.label_names import names_of
 from chunkmed.measures.about import About
 from chunkmed.measures.dataset import dataset_of
 from chunkmed.measures.gathering import gather, parts_of
@@ -72,8 +73,9 @@ def measure(
     -------
     xarray.Dataset or Path
         Dims (t, label), or (label) without time; positions have one more, ``axis``. The count of
-        a label that a time point lacks is 0, its other values NaN. Units in ``attrs["units"]``. With
-        ``out`` the path of the file.
+        a label that a time point lacks is 0, its other values NaN. Units in ``attrs["units"]``. Labels that
+        have names (:func:`chunkmed.open_labels`) are told by them, ``table.sel(label="LV")``, their numbers
+        are the coordinate ``number``. With ``out`` the path of the file.
 
     Raises
     ------
@@ -87,13 +89,14 @@ def measure(
     >>> measure(labels, what=["count"])["count"].values.tolist()
     [2, 3]
     """
+    names = names_of(labels)
     labels, image = on_one_grid(labels, image)
     lifted = lift(labels).one_channel()
     about = about_of(labels, lifted)
     records = checked_records(what, image, about)
     values = None if image is None or not any(r.needs_values for r in records) else lift(image).node
     found = gather(lifted.node, values, about, parts_of(records))
-    return reported(found, records, about, labels, image, out)
+    return reported(found, records, about, labels, image, out, names)
 
 
 def reported(
@@ -103,12 +106,13 @@ def reported(
     labels: xr.DataArray,
     image: xr.DataArray | None,
     out: str | os.PathLike[str] | None,
+    names: Mapping[int, str] | None = None,
 ) -> xr.Dataset | Path:
     """Return what was found as a Dataset, or write it."""
     units = str(image.attrs.get("units", "")) if image is not None else ""
     if out is not None:
         return write_rows(Path(out), found, records, about, labels, units)
-    return dataset_of(found, records, about, labels, units)
+    return dataset_of(found, records, about, labels, units, names or {})
 
 
 def about_of(labels: xr.DataArray, lifted: Lifted) -> About:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 REQUIRED = "?"
 KEYS = {
     "": ("schema", "description", "parameters", "input", "step", "measure", "output"),
-    "input": ("modality", "padding"),
+    "input": ("modality", "padding", "labels", "names"),
     "step": ("name", "do", "of"),
     "measure": ("labels", "of", "what"),
     "output": ("save", "picture"),
@@ -67,13 +67,25 @@ class Recipe:
     measurements: tuple[Measurement, ...]
     save: tuple[str, ...]
     picture: str | None
+    labels: tuple[str, ...] = ()
+    """Label images made elsewhere that it takes, by the names that steps and measurements use."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Names of their labels."""
 
     def step(self, name: str) -> Step:
         """Return a step by its name."""
         return next(step for step in self.steps if step.name == name)
 
     def check_parameters(self, given: Collection[str] = ()) -> None:
-        """Refuse parameters that must be set and are not; steps in ``given`` need none."""
+        """Refuse parameters and label images that must be given and are not; steps in ``given`` need none."""
+        for label in self.labels:
+            if label not in given:
+                raise InputError(
+                    f"the recipe needs the label image {label!r}",
+                    kind="labels-missing",
+                    where=f"recipe {self.name}, [input]",
+                    fix=f"pass --labels {label}=FILE (a store, NIfTI or DICOM SEG)",
+                )
         for step in _needed(self, given):
             for key, value in step.settings.items():
                 name = value[1:] if isinstance(value, str) and value.startswith("$") else None
@@ -100,7 +112,7 @@ def _needed(recipe: Recipe, given: Collection[str]) -> list[Step]:
     found: dict[str, Step] = {}
     while stack:
         name = stack.pop()
-        if name != "image" and name not in given and name not in found:
+        if name not in ("image", *recipe.labels) and name not in given and name not in found:
             found[name] = recipe.step(name)
             stack.extend(found[name].inputs)
     return [step for step in recipe.steps if step.name in found]
@@ -158,6 +170,8 @@ def parse(text: str, name: str) -> Recipe:
         measurements=tuple(_measurement(item, name) for item in _tables(data, "measure", name)),
         save=tuple(_names(output.get("save", []), name, "save")),
         picture=output.get("picture"),
+        labels=tuple(_names(about.get("labels", []), name, "labels")),
+        names=_label_names(about.get("names", {}), name),
     )
     _check_references(recipe)
     return recipe
@@ -201,6 +215,13 @@ def _names(value: Any, name: str, key: str) -> list[str]:
     return names
 
 
+def _label_names(value: Any, name: str) -> dict[int, str]:
+    texts = isinstance(value, dict) and all(isinstance(text, str) and text for text in value.values())
+    if not texts or not all(key.isdecimal() and int(key) > 0 for key in value):
+        raise _bad(name, f"names = {value!r}", fix='write names = { 1 = "LV", 2 = "RV" }')
+    return {int(key): text for key, text in value.items()}
+
+
 def _required(table: Mapping[str, Any], keys: Sequence[str], kind: str, name: str) -> None:
     for key in keys:
         if key not in table:
@@ -235,11 +256,13 @@ def _measurement(table: dict[str, Any], name: str) -> Measurement:
 
 def _check_references(recipe: Recipe) -> None:
     """Refuse names that no step before has, and parameters that the recipe does not list."""
-    known = ["image"]
+    known = ["image", *recipe.labels]
+    if len(set(known)) < len(known):
+        raise _bad(recipe.name, f"two inputs have one name: {', '.join(known)}")
     for step in recipe.steps:
         place = f"recipe {recipe.name}, step {step.name!r}"
         if step.name in known:
-            raise _bad(recipe.name, f"two steps are called {step.name!r}")
+            raise _bad(recipe.name, f"two steps or inputs are called {step.name!r}")
         for value in step.inputs:
             _check_known(value, known, place)
         for value in step.settings.values():

@@ -34,7 +34,7 @@ class Pipeline:
     image : xarray.DataArray
         The input.
     given : mapping, optional
-        Images that stand in for steps: label images made elsewhere.
+        Label images made elsewhere: those that the recipe takes, and stand-ins for its steps.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Pipeline:
         """Sentences about what was done otherwise than the recipe says."""
         self._made: dict[str, xr.DataArray] = {"image": image}
         for name, stand_in in (given or {}).items():
-            if name not in [step.name for step in recipe.steps]:
+            if name not in (*recipe.labels, *(step.name for step in recipe.steps)):
                 raise InputError(f"the recipe has no step {name!r}", kind="bad-recipe", where=recipe.name)
             self._made[name] = stand_in
         recipe.check_parameters(self._made)

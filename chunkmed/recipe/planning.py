@@ -54,7 +54,7 @@ def plan_recipe(recipe: Recipe, image: xr.DataArray) -> list[PlannedPass]:
     PlanError
         If a pass does not fit the budget.
     """
-    recipe.check_parameters(())
+    recipe.check_parameters(recipe.labels)
     planner = _Planner(recipe, image)
     for name in recipe.save:
         planner.save(name)
@@ -63,11 +63,17 @@ def plan_recipe(recipe: Recipe, image: xr.DataArray) -> list[PlannedPass]:
     return planner.passes
 
 
+def _unread(image: xr.DataArray, name: str) -> xr.DataArray:
+    """Return an image for labels that will be given."""
+    token = content_hash("unread", name, image.shape)
+    return image.copy(data=view(Source(Imagined(image.shape, np.int32, token, f"read {name}"))))
+
+
 class _Planner(Pipeline):
     """A pipeline that notes passes in place of running them."""
 
     def __init__(self, recipe: Recipe, image: xr.DataArray) -> None:
-        super().__init__(recipe, image)
+        super().__init__(recipe, image, {name: _unread(image, name) for name in recipe.labels})
         self.passes: list[PlannedPass] = []
 
     def _make(self, step: Step) -> xr.DataArray:

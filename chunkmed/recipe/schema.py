@@ -27,12 +27,24 @@ def json_schema() -> dict[str, Any]:
             "schema": {"const": SCHEMA_VERSION},
             "description": {"type": "string"},
             "parameters": {"type": "object"},
-            "input": _object({"modality": _NAME, "padding": {"enum": ["exclude", "include"]}}),
+            "input": _input(),
             "step": {"type": "array", "items": {"anyOf": [*steps, _user_step()]}},
             "measure": {"type": "array", "items": _measure()},
             "output": _object({"save": _NAMES | {"anyOf": [_NAME, _list()]}, "picture": _NAME}),
         },
     }
+
+
+def _input() -> dict[str, Any]:
+    names = {"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": _NAME}
+    return _object(
+        {
+            "modality": _NAME,
+            "padding": {"enum": ["exclude", "include"]},
+            "labels": _NAMES,
+            "names": names,
+        }
+    )
 
 
 def _list() -> dict[str, Any]:

@@ -114,9 +114,11 @@ def draw_list(axes: Axes, table: xr.Dataset, t: int = 0) -> None:
     sizes = table[name].isel(t=t) if "t" in table[name].dims else table[name]
     values = np.atleast_1d(np.asarray(sizes.values, dtype=np.float64))
     labels = np.atleast_1d(np.asarray(table.coords["label"].values if "label" in table.coords else [1]))
+    # Labels that have names are told by them, and coloured by their numbers.
+    numbers = np.atleast_1d(table.coords["number"].values) if "number" in table.coords else labels
     order = [i for i in np.argsort(-values, kind="stable") if values[i] > 0][:_MOST_BARS]
     rows = np.arange(len(order))
-    axes.barh(rows, values[order], height=0.6, color=[label_color(int(labels[i])) for i in order])
+    axes.barh(rows, values[order], height=0.6, color=[label_color(int(numbers[i])) for i in order])
     for row, i in zip(rows, order, strict=True):
         axes.annotate(
             f"{values[i]:.4g}",
@@ -127,7 +129,7 @@ def draw_list(axes: Axes, table: xr.Dataset, t: int = 0) -> None:
             fontsize=13,
             color=INK,
         )
-    axes.set_yticks(rows, [f"label {labels[i]}" for i in order])
+    axes.set_yticks(rows, [str(labels[i]) if numbers is not labels else f"label {labels[i]}" for i in order])
     axes.set_ylim(max(len(order), 6) - 0.5, -0.5)
     axes.set_xlim(0, values.max(initial=1e-9) * 1.25)
     quantity, _, units = name.partition("_")

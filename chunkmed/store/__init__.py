@@ -3,6 +3,14 @@
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
 from chunkmed.store.commit import Staging, staged
 from chunkmed.store.describe import describe
+from chunkmed.store.foreign import (
+    ForeignImage,
+    foreign_array,
+    is_ours,
+    is_zarr,
+    is_zarr_array,
+    open_foreign,
+)
 from chunkmed.store.image import (
     StoredImage,
     array_path,
@@ -23,6 +31,7 @@ from chunkmed.store.verify import verify
 __all__ = [
     "ArrayWriter",
     "Damage",
+    "ForeignImage",
     "Layout",
     "Level",
     "Staging",
@@ -34,12 +43,17 @@ __all__ = [
     "create_array",
     "create_image",
     "describe",
+    "foreign_array",
+    "is_ours",
     "is_store",
+    "is_zarr",
+    "is_zarr_array",
     "label_names",
     "layout_of",
     "levels_of",
     "locked",
     "open_array",
+    "open_foreign",
     "open_image",
     "owned_levels",
     "place_of",

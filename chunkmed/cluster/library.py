@@ -1,0 +1,52 @@
+"""The door: distributed and dask-jobqueue, imported when a cluster is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+import dask.config
+
+from chunkmed.errors import PlanError
+
+__all__ = ["distributed", "jobqueue", "silence", "temporary_security"]
+
+_NOISY = ("distributed", "tornado", "asyncio")
+
+
+def distributed() -> Any:
+    """Return the library that schedules tasks on many processes."""
+    return _imported("distributed")
+
+
+def jobqueue() -> Any:
+    """Return the library that makes workers of the jobs of a batch system."""
+    return _imported("dask_jobqueue")
+
+
+def temporary_security() -> Any:
+    """Return a key and a certificate that exist in memory only, for this cluster alone."""
+    _imported("cryptography")
+    return distributed().Security.temporary()
+
+
+def silence() -> None:
+    """Let nothing be logged by this process, nor by workers that it starts as processes of its own."""
+    distributed()
+    for name in [*logging.root.manager.loggerDict, *_NOISY]:
+        if name.partition(".")[0] in _NOISY:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    dask.config.set({"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"})
+
+
+def _imported(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise PlanError(
+            f"{name} is not installed",
+            kind="missing-extra",
+            why="clusters need it",
+            fix='pip install "chunkmed[cluster]"',
+        ) from error

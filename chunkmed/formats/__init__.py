@@ -1,0 +1,1 @@
+"""Other people's files: NIfTI, TIFF stacks, DICOM segmentations; in and out."""
