@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chunkmed import cardiac, compare, intensity, masks, ndimage, resample
+    from chunkmed import cardiac, cohort, compare, intensity, masks, ndimage, resample
     from chunkmed.cardiac import ejection_fraction
     from chunkmed.cluster import connect
     from chunkmed.conversion import convert
@@ -39,6 +39,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "cardiac": "chunkmed.cardiac",
     "checkpoint": "chunkmed.graph.checkpoint:checkpoint",
+    "cohort": "chunkmed.cohort",
     "compare": "chunkmed.compare",
     "config": "chunkmed.graph.budget:config",
     "connect": "chunkmed.cluster:connect",
@@ -69,6 +70,7 @@ _PUBLIC = {
 __all__ = [
     "cardiac",
     "checkpoint",
+    "cohort",
     "compare",
     "config",
     "connect",

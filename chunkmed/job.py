@@ -14,14 +14,14 @@ import xarray as xr
 
 from chunkmed import cardiac, images, provenance, store
 from chunkmed.coords import time_dim_of
-from chunkmed.dicom import Choices
+from chunkmed.dicom import Choices, Stack
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.foreign import Described, is_foreign, refuse_described
 from chunkmed.graph.budget import current_budget
 from chunkmed.recipe import Pipeline, Recipe
 from chunkmed.report import summary_picture, write_json, write_table
 
-__all__ = ["JobResult", "run_job"]
+__all__ = ["JobResult", "run_job", "split_label"]
 
 _SIZES = ("volume_ml", "area_mm2", "area_px", "volume_vox")
 _VALUE_MEASURES = ("sum", "mean", "standard_deviation", "minimum", "maximum")
@@ -49,7 +49,7 @@ class JobResult:
 
 def run_job(
     recipe: Recipe,
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Stack,
     out: str | os.PathLike[str],
     *,
     series: str | None = None,
@@ -61,6 +61,7 @@ def run_job(
     spacing_mm: Any = None,
     channel: str | int | None = None,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> JobResult:
     """Run a recipe on an image and write everything into one folder.
 
@@ -68,8 +69,8 @@ def run_job(
     ----------
     recipe : Recipe
         What to do; its parameters are set already.
-    source : path
-        DICOM (folder or file), a store, or what else :func:`chunkmed.open` reads.
+    source : path or Stack
+        DICOM (folder or file, or a series of a scan), a store, or what else :func:`chunkmed.open` reads.
     out : path
         Folder for the results, made if missing: ``image.zarr`` with the label images, tables
         (Parquet and CSV), ``curve``, ``summary.json``, ``picture.png``, ``provenance.json`` and
@@ -84,6 +85,9 @@ def run_job(
         As in :func:`chunkmed.open`, where the files do not say it.
     overwrite : bool, default False
         Replace results that are there.
+    resume : bool, default False
+        Take image and label images that are in ``out`` as they are: an earlier call with the same
+        arguments was cut off. Whoever calls knows that.
 
     Returns
     -------
@@ -96,18 +100,25 @@ def run_job(
     """
     started = time.monotonic()
     recipe.check_parameters(set(labels or {}))
-    _check_source(source)
+    if not isinstance(source, Stack):
+        _check_source(source)
     result = JobResult(_made_folder(Path(out)))
     target = result.out / "image.zarr"
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
     described = Described(spacing_mm, channel=channel)
-    image = _stored(source, target, series, choices, described, overwrite)
+    there = resume and store.is_store(target)
+    image = images.open(target) if there else _stored(source, target, series, choices, described, overwrite)
     given = {name: _given(recipe, name, path, image) for name, path in (labels or {}).items()}
     pipeline = Pipeline(recipe, image, given)
     result.image_bytes = int(image.nbytes)
     result.files.append(target)
+    kept = store.label_names(target) if there else []
     for name in recipe.save:
-        pipeline.replace(name, images.save(pipeline[name], target, name=name, overwrite=overwrite))
+        found = images.open(target, label=name) if name in kept else None
+        saved = (
+            images.save(pipeline[name], target, name=name, overwrite=overwrite) if found is None else found
+        )
+        pipeline.replace(name, saved)
     tables = _measure(pipeline, result)
     curve = _curve(tables, image, pipeline, result)
     _draw(pipeline, tables, curve, result)
@@ -119,7 +130,7 @@ def run_job(
 def _given(recipe: Recipe, name: str, path: str | os.PathLike[str], image: xr.DataArray) -> xr.DataArray:
     """Return a label image made elsewhere, its labels with names where the recipe has some for it."""
     names = recipe.names if name in recipe.labels and recipe.names else None
-    return images.open_labels(*_split_label(path), like=image, names=names)
+    return images.open_labels(*split_label(path), like=image, names=names)
 
 
 def _check_source(source: str | os.PathLike[str]) -> None:
@@ -154,7 +165,8 @@ def _stored(
     described: Described,
     overwrite: bool,
 ) -> xr.DataArray:
-    if store.is_store(Path(source)) and store.is_ours(Path(source)):
+    is_path = not isinstance(source, Stack)
+    if is_path and store.is_store(Path(source)) and store.is_ours(Path(source)):
         refuse_described(described)
         if series is not None:
             raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
@@ -172,7 +184,7 @@ def _stored(
     )
 
 
-def _split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:
+def split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Return the path and the name of a label image given as ``store.zarr`` or ``store.zarr#name``."""
     text, _, name = str(path).partition("#")
     return text, name or None

@@ -216,6 +216,24 @@ two-masks                a mask is given twice
 unknown-shape            an image of unknown shape
 usage                    a command is used wrongly
 """
+_COHORTS = """
+bad-case-id              a pattern of case ids does not say where the id stands
+bad-manifest             a list of cases cannot be read, or lacks a column
+bad-result               the function of the user returned something else than a Dataset
+bad-timeout              a time limit that is none
+bad-where                a condition of a cohort is not understood
+crashed                  the process of a case crashed
+exited                   the process of a case ended by itself
+input-changed            the input of a case is not what it was when the cohort was planned
+killed                   the process of a case was killed
+no-cases                 there are no cases below a path
+no-cohort                there is no cohort in a folder
+no-process               no process can be started for the cases
+no-table                 the cases have no such table
+other-code               the function is not the one that the cohort was planned with
+timeout                  a case took longer than it may
+worker-lost              the worker of a case was lost
+"""
 _PROCESS = """
 demo-failed              the job of the demo failed
 interrupted              Ctrl-C
@@ -234,6 +252,6 @@ def _rows(text: str) -> dict[str, str]:
 #: Kind -> meaning. A kind is never renamed; ``ChunkmedError.kind`` is always one of these.
 KINDS: Mapping[str, str] = {
     kind: meaning
-    for text in (_DICOM, _STORES, _PLANS, _ARGUMENTS, _PROCESS)
+    for text in (_DICOM, _STORES, _PLANS, _ARGUMENTS, _COHORTS, _PROCESS)
     for kind, meaning in _rows(text).items()
 }

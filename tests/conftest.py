@@ -53,6 +53,7 @@ _ALIKE = (
     # The main job runs on all of them, before the tests.
     "tests/cli/test_cli.py",
     *("test_geometry_faults.py", "tests/test_privacy.py"),
+    "tests/cohort/",
     # Whole series through dcm2niix, and label images of other programs.
     *("test_dcm2niix.py", "test_labels.py", "test_foreign_images.py"),
     "test_scipys.py::test_scipys_own_tests",
@@ -76,6 +77,9 @@ def _together(nodeid: str) -> str:
         return nodeid
     if "test_parity.py" in path and "[" in name:
         return f"parity of {name.partition('[')[2].partition('-')[0].rstrip(']')}"
+    if "tests/cohort/" in path:
+        # One process forks their cases: it takes seconds to start.
+        return "tests/cohort"
     return path
 
 

@@ -45,8 +45,9 @@ def imported(code):
         "import chunkmed.cli",
         "from chunkmed.cli import cli; cli.main(['--help'], standalone_mode=False)",
         "import chunkmed.errors, chunkmed.units, chunkmed.provenance",
+        "import chunkmed.cli.cohort; from chunkmed.cohort import status",
     ],
-    ids=["chunkmed", "dir", "cli", "help", "foundations"],
+    ids=["chunkmed", "dir", "cli", "help", "foundations", "cohort status"],
 )
 def test_light(code):
     assert not set(HEAVY) & imported(code)

@@ -16,6 +16,7 @@ import click
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "cohort": "run a recipe on many series: plan, run, status, resume, retry, group",
     "convert": "convert a DICOM series to an OME-Zarr store",
     "errors": "list the kinds of errors, or say what one means",
     "demo": "write a phantom study as DICOM, run the main job on it, compare with the truth",

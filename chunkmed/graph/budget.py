@@ -7,7 +7,7 @@ import os
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -95,6 +95,8 @@ class config(AbstractContextManager[Budget]):  # noqa: N801 - mirrors dask.confi
         Peak memory of the process, like ``"2 GB"``.
     workers : int, optional
         Tasks at a time.
+    base : int, optional
+        Bytes that the process holds before it works, to plan for one that is not this one.
 
     Examples
     --------
@@ -103,9 +105,11 @@ class config(AbstractContextManager[Budget]):  # noqa: N801 - mirrors dask.confi
     1000000000
     """
 
-    def __init__(self, memory: int | float | str | None = None, workers: int | None = None) -> None:
+    def __init__(
+        self, memory: int | float | str | None = None, workers: int | None = None, *, base: int | None = None
+    ) -> None:
         self._before = list(_configured)
-        _configured[:] = [Budget.of(memory, workers)]
+        _configured[:] = [replace(Budget.of(memory, workers), base=base)]
 
     def __enter__(self) -> Budget:
         return _configured[0]

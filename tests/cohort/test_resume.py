@@ -1,0 +1,62 @@
+"""A case that was cut off goes on from what it had made."""
+
+from small_stores import write_store
+
+import chunkmed as cm
+from chunkmed.cohort.outcomes import case_folder, partial_folder
+from chunkmed.job import run_job
+from chunkmed.recipe.model import parse
+
+RECIPE = """
+schema = 1
+[parameters]
+marker = "?"
+[[step]]
+name = "mask"
+do = "threshold"
+of = "image"
+above = 3
+[[step]]
+name = "objects"
+do = "cohort_functions:guarded"
+of = "mask"
+marker = "$marker"
+[[measure]]
+labels = "objects"
+what = ["count"]
+[output]
+save = ["mask"]
+"""
+
+
+def test_image_and_labels_that_are_there_are_not_made_again(tmp_path):
+    recipe = parse(RECIPE, "test").with_parameters({"marker": str(tmp_path)})
+    source, out = tmp_path / "in.zarr", tmp_path / "out"
+    write_store(source, 5)
+    run_job(recipe, source, out)
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    before = (out / "table.csv").read_text()
+    write_store(tmp_path / "other.zarr", 0)
+    run_job(recipe, tmp_path / "other.zarr", out, resume=True)
+    assert (out / "table.csv").read_text() == before
+    kept = [path for path, time_ns in written.items() if path.stat().st_mtime_ns == time_ns]
+    assert len(kept) > 4 and all("image.zarr" in str(path) for path in kept)
+
+
+def test_a_case_whose_process_died_goes_on(tmp_path):
+    write_store(tmp_path / "in" / "a.zarr", 5)
+    recipe, out, marker = tmp_path / "recipe.toml", tmp_path / "out", tmp_path / "marker"
+    recipe.write_text(RECIPE)
+    cohort = cm.cohort.plan(
+        tmp_path / "in", out, recipe=recipe, parameters={"marker": str(marker)}, memory="1.4 GB", workers=2
+    )
+    assert cohort.run(retries=0).failures == {"killed": 1}
+    case = cohort.cases()[0]["case"]
+    made = partial_folder(out, case)
+    written = (made / "image.zarr" / "zarr.json").stat()
+    marker.touch()
+    status = cohort.retry()
+    assert status.done == 1 and not made.exists()
+    again = (case_folder(out, case) / "image.zarr" / "zarr.json").stat()
+    assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    assert cohort.table()["count"].to_pylist() == [32]
