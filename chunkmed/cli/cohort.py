@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from chunkmed.cli.options import budget_options
+from chunkmed.cli.options import budget_options, cluster_options, connected
 from chunkmed.errors import InputError
 
 __all__ = ["command"]
@@ -143,6 +143,7 @@ def _free(out: Path) -> str:
 @command.command()
 @click.argument("out")
 @_limits
+@cluster_options
 @click.option("--json", "as_json", is_flag=True, help="Print the final status as JSON.")
 def run(out: str, as_json: bool, **settings: Any) -> None:
     """Run the cases of OUT that are not done yet. Exit code 3: some failed, each is named in the tables."""
@@ -152,6 +153,7 @@ def run(out: str, as_json: bool, **settings: Any) -> None:
 @command.command()
 @click.argument("out")
 @_limits
+@cluster_options
 @click.option("--json", "as_json", is_flag=True, help="Print the final status as JSON.")
 def resume(out: str, as_json: bool, **settings: Any) -> None:
     """Go on where a run ended, however it ended: the same as run."""
@@ -162,6 +164,7 @@ def resume(out: str, as_json: bool, **settings: Any) -> None:
 @click.argument("out")
 @click.option("--failed", is_flag=True, required=True, help="Those that failed.")
 @_limits
+@cluster_options
 @click.option("--json", "as_json", is_flag=True, help="Print the final status as JSON.")
 def retry(out: str, failed: bool, as_json: bool, **settings: Any) -> None:
     """Run the cases that failed once more, perhaps with more --memory or --timeout."""
@@ -171,7 +174,14 @@ def retry(out: str, failed: bool, as_json: bool, **settings: Any) -> None:
 def _run(out: str, as_json: bool, settings: dict[str, Any], *, retry_failed: bool = False) -> NoReturn:
     from chunkmed.cohort import open as open_cohort
 
-    found = open_cohort(out).run(retry_failed=retry_failed, progress=_Progress(), **settings)
+    cohort = open_cohort(out)
+    limits = {name: settings.pop(name) for name in ("memory", "workers", "timeout_s", "retries")}
+    scheduler, cluster = settings.pop("scheduler"), settings.pop("cluster")
+    started = {name: limits[name] for name in ("memory", "workers")} if cluster is not None else {}
+    with connected(
+        scheduler, cluster, see=cohort.inputs(), writes=[out], **started, **settings
+    ) as connection:
+        found = cohort.run(connection, retry_failed=retry_failed, progress=_Progress(), **limits)
     click.echo(json.dumps(found.as_dict(), indent=2) if as_json else str(found))
     if found.failed and not as_json:
         click.echo(f"see        chunkmed cohort group {out}: every failed case is named there")

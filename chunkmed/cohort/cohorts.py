@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from chunkmed.cohort.cases import read_cases
+from chunkmed.cohort.cases import read_cases, read_specs
 from chunkmed.cohort.gathering import gathered
 from chunkmed.cohort.grouping import grouped
 from chunkmed.cohort.planning import Plan, planned
@@ -24,6 +25,8 @@ from chunkmed.recipe import Recipe
 
 __all__ = ["Cohort", "open", "plan", "prepare", "table"]
 
+#: Inputs that a cluster's workers are asked for.
+_SEEN = 8
 PathLike = str | os.PathLike[str]
 
 
@@ -119,6 +122,11 @@ class Cohort:
     def cases(self) -> list[dict[str, Any]]:
         """Return the rows of ``cases.parquet``: all cases that were found, selected or not."""
         return read_cases(self.out)
+
+    def inputs(self) -> list[str]:
+        """Return the paths of some cases that are there: what workers elsewhere must see."""
+        first = itertools.islice(read_specs(self.out), _SEEN)
+        return [spec.source for spec in first if Path(spec.source).exists()]
 
     def table(self, name: str = "table") -> pa.Table:
         """Return the measurements of all cases that are done; see :func:`table`."""

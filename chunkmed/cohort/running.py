@@ -24,7 +24,7 @@ from chunkmed.cohort.settings import Limits
 from chunkmed.cohort.tries import Share
 from chunkmed.cohort.work import Work
 from chunkmed.errors import ChunkmedError, PlanError, StoreError
-from chunkmed.graph.budget import budget_of_client
+from chunkmed.graph.budget import Budget, budget_of_client
 
 __all__ = ["Cluster", "Future", "run_cases"]
 
@@ -48,7 +48,7 @@ class Future(Protocol):
 
 
 class Cluster(Protocol):
-    """Whatever runs functions elsewhere: a distributed client, an executor of the standard library."""
+    """Whatever runs functions elsewhere: a connection, a distributed client, an executor of the standard library."""
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:
         """Run a function, some time."""
@@ -228,13 +228,22 @@ class _Run:
     def _look_at_workers(self) -> None:
         """Take the memory of a cluster's workers, which come and go; until there are any, wait."""
         self.looked_at_s = time.monotonic()
-        if not self.is_remote or not hasattr(self.cluster, "scheduler_info"):
+        if not self.is_remote:
             return
         try:
-            budget = budget_of_client(self.cluster)
+            budget = self._budget()
         except PlanError:
             return
-        self.share = Share(budget.workers, budget.memory // budget.threads)
+        if budget is not None:
+            # One worker's memory is no other's.
+            self.share = Share(budget.workers, budget.memory // budget.threads, most=budget.threads)
+
+    def _budget(self) -> Budget | None:
+        """Return what the workers of a cluster may take, None where it does not say."""
+        found = getattr(self.cluster, "budget", None)
+        if found is not None or not hasattr(self.cluster, "scheduler_info"):
+            return found
+        return budget_of_client(self.cluster)
 
     def _tell(self) -> None:
         if self.progress is not None:

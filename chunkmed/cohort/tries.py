@@ -32,6 +32,13 @@ class Share:
     """Bytes of one slot."""
     workers: int = 1
     """Tasks at a time in one slot."""
+    most: int | None = None
+    """How many slots one case may take: those of one machine of a cluster; None for all."""
+
+    @property
+    def widest(self) -> int:
+        """How many slots one case may take."""
+        return self.slots if self.most is None else min(self.slots, self.most)
 
     @classmethod
     def of(cls, limits: Limits) -> Share:
@@ -42,12 +49,12 @@ class Share:
     def needed(self, image_bytes: int) -> int:
         """Return how many slots a case takes at first."""
         wished = -(-(_BASE_BYTES + _COPIES * image_bytes) // self.memory)
-        return max(1, min(self.slots, wished))
+        return max(1, min(self.widest, wished))
 
     def again(self, kind: str, attempts: int, slots: int, retries: int) -> int:
         """Return with how many slots a failed case is tried again; 0 where that would change nothing."""
         if attempts > retries:
             return 0
-        if kind in _WANTS_MEMORY and slots < self.slots:
-            return min(self.slots, 2 * slots)
+        if kind in _WANTS_MEMORY and slots < self.widest:
+            return min(self.widest, 2 * slots)
         return slots if kind in _MAY_PASS else 0

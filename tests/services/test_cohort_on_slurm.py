@@ -1,0 +1,88 @@
+"""A cohort on a real Slurm: a job is cancelled, a case takes too much memory, the table is complete."""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import cloudpickle
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from services.slurm import call, jobs
+
+import chunkmed as cm
+from chunkmed.coords import attach
+from chunkmed.grid import Grid
+
+# Workers cannot import this file.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+pytestmark = pytest.mark.timeout(280)
+GREEDY = 3
+COUNT = 20 if os.environ.get("CHUNKMED_LONG") else 6
+CONFIGURATION = """
+queue = "debug"
+cores = 1
+processes = 1
+memory = "2 GB"
+walltime = "00:10:00"
+interface = "lo"
+log_directory = "{0}/jobs"
+local_directory = "{0}/local"
+shared_temp_directory = "{0}"
+"""
+
+
+def case_of(image):
+    """Return the first value; note who asks, and take memory without end where it is three."""
+    number = int(image.isel(t=0, z=0, y=0, x=0).compute(scheduler="synchronous"))
+    if notes := os.environ.get("CHUNKMED_TEST_NOTES"):
+        with (Path(notes) / os.environ.get("SLURM_JOB_ID", "none")).open("a") as note:
+            note.write(f"{number}\n")
+        time.sleep(1.0)
+    held = []
+    while number == GREEDY:
+        held.append(np.ones(8 << 20))
+        time.sleep(0.02)
+    return xr.Dataset({"first_value": number, "voxels": image.size})
+
+
+def write_stores(root: Path) -> Path:
+    one = tuple(np.arange(4) * 2.0)
+    for number in range(COUNT):
+        image = np.full((1, 4, 4, 4), number, np.int16)
+        cm.save(
+            attach(image, Grid(one, one, one, time_ms=(0.0,))), root / f"c{number:02d}.zarr", pyramid=False
+        )
+    return root
+
+
+def test_a_cohort_whose_job_is_cancelled_and_whose_case_is_too_large(slurm, tmp_path, monkeypatch):
+    root, notes = write_stores(tmp_path / "in"), tmp_path / "notes"
+    notes.mkdir()
+    monkeypatch.setenv("CHUNKMED_TEST_NOTES", str(notes))
+    configuration = tmp_path / "slurm.toml"
+    configuration.write_text(CONFIGURATION.format(slurm))
+    cohort = cm.cohort.plan(root, tmp_path / "out", recipe=case_of, memory="1.4 GB", workers=2)
+    cancelled: list[str] = []
+
+    def progress(done: int, failed: int, total: int) -> None:
+        running = [path.name for path in notes.iterdir()]
+        if running and not cancelled:
+            cancelled.append(running[0])
+            call("scancel", "--signal=KILL", "--full", running[0])
+
+    soon = dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"})
+    with soon, cm.connect("slurm", config=configuration, jobs=2, see=[root], writes=[tmp_path]) as cluster:
+        status = cohort.run(cluster, progress=progress)
+    assert cancelled and len({path.name for path in notes.iterdir()} - set(cancelled)) >= 1
+    assert (status.total, status.done, status.failed) == (COUNT, COUNT - 1, 1)
+    assert status.failures == {"out-of-memory": 1}
+    found = cohort.table().to_pydict()
+    wanted = [number for number in range(COUNT) if number != GREEDY]
+    assert found["first_value"] == wanted
+    assert found["case_id"] == [f"c{number:02d}" for number in wanted]
+    assert not jobs("RUNNING", "PENDING")
+    shutil.rmtree(tmp_path / "in")
