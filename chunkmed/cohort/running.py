@@ -48,7 +48,7 @@ class Future(Protocol):
 
 
 class Cluster(Protocol):
-    """Whatever runs functions elsewhere: a connection, a distributed client, an executor of the standard library."""
+    """Whatever runs functions elsewhere: what ``connect`` gives, a distributed client, an executor."""
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:
         """Run a function, some time."""

@@ -2,25 +2,19 @@
 
 import os
 import shutil
-import sys
-import time
 from pathlib import Path
 
-import cloudpickle
 import dask
 import numpy as np
 import pytest
-import xarray as xr
+from services.greedy_cases import GREEDY, case_of
 from services.slurm import call, jobs
 
 import chunkmed as cm
 from chunkmed.coords import attach
 from chunkmed.grid import Grid
 
-# Workers cannot import this file.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
 pytestmark = pytest.mark.timeout(280)
-GREEDY = 3
 COUNT = 20 if os.environ.get("CHUNKMED_LONG") else 6
 CONFIGURATION = """
 queue = "debug"
@@ -33,20 +27,6 @@ log_directory = "{0}/jobs"
 local_directory = "{0}/local"
 shared_temp_directory = "{0}"
 """
-
-
-def case_of(image):
-    """Return the first value; note who asks, and take memory without end where it is three."""
-    number = int(image.isel(t=0, z=0, y=0, x=0).compute(scheduler="synchronous"))
-    if notes := os.environ.get("CHUNKMED_TEST_NOTES"):
-        with (Path(notes) / os.environ.get("SLURM_JOB_ID", "none")).open("a") as note:
-            note.write(f"{number}\n")
-        time.sleep(1.0)
-    held = []
-    while number == GREEDY:
-        held.append(np.ones(8 << 20))
-        time.sleep(0.02)
-    return xr.Dataset({"first_value": number, "voxels": image.size})
 
 
 def write_stores(root: Path) -> Path:
@@ -63,6 +43,9 @@ def test_a_cohort_whose_job_is_cancelled_and_whose_case_is_too_large(slurm, tmp_
     root, notes = write_stores(tmp_path / "in"), tmp_path / "notes"
     notes.mkdir()
     monkeypatch.setenv("CHUNKMED_TEST_NOTES", str(notes))
+    # Where cases run the function can be imported.
+    places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
     configuration = tmp_path / "slurm.toml"
     configuration.write_text(CONFIGURATION.format(slurm))
     cohort = cm.cohort.plan(root, tmp_path / "out", recipe=case_of, memory="1.4 GB", workers=2)
