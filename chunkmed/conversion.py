@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
-from chunkmed import dicom, provenance
+from chunkmed import dicom, provenance, store
 from chunkmed.coords import attach
 from chunkmed.dicom import Choices
 from chunkmed.errors import ChunkmedError, SourceError
@@ -50,7 +49,7 @@ class StackReader:
 
 def convert(
     source: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
-    store_path: PathLike,
+    store_path: PathLike | store.ObjectPath,
     *,
     series: str | int | None = None,
     allow_missing: bool = False,
@@ -67,8 +66,8 @@ def convert(
     ----------
     source : path, list of paths, Stack or Study
         A folder, a file, or what :func:`chunkmed.scan` found.
-    store_path : path
-        Where the store goes (``heart.zarr``).
+    store_path : path or URL
+        Where the store goes (``heart.zarr``, ``s3://bucket/heart.zarr``).
     series : str or int, optional
         Which series, where there are several: a selector of ``print(chunkmed.scan(source))``.
     allow_missing : bool, default False
@@ -104,7 +103,7 @@ def convert(
         If the store exists already or cannot be written.
     """
     stack = _chosen(source, series, Choices(allow_missing, allow_irregular, merge_series, frames))
-    target = Path(store_path).resolve()
+    target = store.locate(store_path)
     for text in stack.warnings:
         warnings.warn(f"series {stack.key}: {text}", UserWarning, stacklevel=2)
     if keep_phi:
@@ -117,7 +116,7 @@ def convert(
     return open_store(target)
 
 
-def _write_widening(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: bool) -> None:
+def _write_widening(stack: dicom.Stack, target: store.Place, overwrite: bool, pyramid: bool) -> None:
     try:
         _write_stack(stack, target, overwrite, pyramid)
     except SourceError as error:
@@ -161,7 +160,7 @@ def _chosen(source: Any, series: str | int | None, choices: Choices) -> dicom.St
     return stack
 
 
-def _write_stack(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: bool) -> None:
+def _write_stack(stack: dicom.Stack, target: store.Place, overwrite: bool, pyramid: bool) -> None:
     assumptions = [*stack.assumptions, *stack.warnings]
     about = {
         "assumptions": list(dict.fromkeys(assumptions)),

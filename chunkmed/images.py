@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ PathLike = str | os.PathLike[str]
 
 
 def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
-    path: PathLike | Sequence[PathLike] | dicom.Stack | dicom.Study,
+    path: PathLike | store.ObjectPath | Sequence[PathLike] | dicom.Stack | dicom.Study,
     *,
     label: str | None = None,
     level: int = 0,
@@ -41,8 +40,8 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
 
     Parameters
     ----------
-    path : path, list of paths, Stack or Study
-        A store that chunkmed wrote, or DICOM.
+    path : path, URL, list of paths, Stack or Study
+        A store that chunkmed wrote, in a folder or on an object store, or DICOM.
     label : str, optional
         Name of a label image of the store instead of the image itself.
     level : int, default 0
@@ -60,18 +59,20 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         Lazy, dims (t, z, y, x).
     """
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
-    if isinstance(path, str | os.PathLike) and store.is_store(target := _resolved(path)):
+    one: Any = path if isinstance(path, str | os.PathLike | store.ObjectPath) else None
+    if one is not None and store.is_store(target := store.locate(one)):
         if choices != Choices():
             raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
         return open_store(target, label, level)
     if label is not None or level:
         raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
-    return open_dicom(path, series, choices)
+    source: Any = path
+    return open_dicom(source, series, choices)
 
 
 def save(
     image: xr.DataArray,
-    store_path: PathLike,
+    store_path: PathLike | store.ObjectPath,
     *,
     name: str | None = None,
     overwrite: bool = False,
@@ -83,7 +84,7 @@ def save(
     ----------
     image : xarray.DataArray
         Dims (t, z, y, x) or (z, y, x), with a grid.
-    store_path : path
+    store_path : path or URL
         A new store, or with ``name`` the store that the label image belongs to.
     name : str, optional
         Save as a label image of this name: integers or a mask, on the grid of the store's image.
@@ -107,7 +108,7 @@ def save(
         If it exists already or cannot be written.
     """
     full = _four_dims(image)
-    grid, lifted, target = grid_of(full), lift(full), _resolved(store_path)
+    grid, lifted, target = grid_of(full), lift(full), store.locate(store_path)
     times = _trigger_times(full)
     _check_positions(grid)
     if name is None:
@@ -142,11 +143,6 @@ def save(
         pyramid=pyramid,
     )
     return open(target, label=name)
-
-
-def _resolved(path: PathLike) -> Path:
-    """Return where a store really lies: through a link it would have a second lock."""
-    return Path(path).resolve()
 
 
 def _trigger_times(image: xr.DataArray) -> Any:
@@ -186,7 +182,7 @@ def _four_dims(image: xr.DataArray) -> xr.DataArray:
     return image.expand_dims(missing).transpose(*grid.dims, *channel)
 
 
-def _check_label(image: xr.DataArray, target: Path) -> None:
+def _check_label(image: xr.DataArray, target: store.Place) -> None:
     if image.dtype.kind not in "iub":
         raise InputError(
             f"a label image of dtype {image.dtype}", kind="not-labels", fix="save integers or a mask"
@@ -194,7 +190,9 @@ def _check_label(image: xr.DataArray, target: Path) -> None:
     check_grid(image, open(target), f"the image of {target.name}")
 
 
-def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray | None = None) -> xr.DataArray:
+def open_labels(
+    path: PathLike | store.ObjectPath, name: str | None = None, *, like: xr.DataArray | None = None
+) -> xr.DataArray:
     """Open a label image of a store, checked against the grid of ``like``.
 
     Parameters
@@ -206,7 +204,7 @@ def open_labels(path: PathLike, name: str | None = None, *, like: xr.DataArray |
     like : xarray.DataArray, optional
         The image that the labels belong to.
     """
-    target = _resolved(path)
+    target = store.locate(path)
     if name is None and store.is_store(target):
         names = store.label_names(target)
         name = names[0] if len(names) == 1 else None

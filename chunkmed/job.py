@@ -7,7 +7,6 @@ import resource
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -17,6 +16,7 @@ from chunkmed.coords import time_dim_of
 from chunkmed.dicom import Choices
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.graph.budget import current_budget
+from chunkmed.outputs import Outputs
 from chunkmed.recipe import Pipeline, Recipe
 from chunkmed.report import summary_picture, write_json, write_table
 
@@ -30,8 +30,8 @@ _VALUE_MEASURES = ("sum", "mean", "standard_deviation", "minimum", "maximum")
 class JobResult:
     """Where everything lies, and what was found."""
 
-    out: Path
-    files: list[Path] = field(default_factory=list)
+    out: store.Place
+    files: list[store.Place] = field(default_factory=list)
     """Everything written, in order."""
     table: xr.Dataset | None = None
     """The first measurement, units in its names."""
@@ -65,12 +65,12 @@ def run_job(
     ----------
     recipe : Recipe
         What to do; its parameters are set already.
-    source : path
+    source : path or URL
         DICOM (folder or file) or a store.
-    out : path
-        Folder for the results, made if missing: ``image.zarr`` with the label images, tables
-        (Parquet and CSV), ``curve``, ``summary.json``, ``picture.png``, ``provenance.json`` and
-        ``assumptions.json``.
+    out : path or URL
+        Folder for the results, made if missing, or a prefix of an object store: ``image.zarr`` with
+        the label images, tables (Parquet and CSV), ``curve``, ``summary.json``, ``picture.png``,
+        ``provenance.json`` and ``assumptions.json``.
     series : str, optional
         Selector of the series, where there are several.
     allow_missing, allow_irregular, merge_series, frames
@@ -91,28 +91,29 @@ def run_job(
     """
     started = time.monotonic()
     recipe.check_parameters(set(labels or {}))
-    _check_source(Path(source))
-    result = JobResult(_made_folder(Path(out)))
-    target = result.out / "image.zarr"
+    _check_source(store.locate(source))
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
-    image = _stored(source, target, series, choices, overwrite)
-    given = {
-        step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()
-    }
-    pipeline = Pipeline(recipe, image, given)
-    result.image_bytes = int(image.nbytes)
-    result.files.append(target)
-    for name in recipe.save:
-        pipeline.replace(name, images.save(pipeline[name], target, name=name, overwrite=overwrite))
-    tables = _measure(pipeline, result)
-    curve = _curve(tables, image, pipeline, result)
-    _draw(pipeline, tables, curve, result)
-    result.seconds = time.monotonic() - started
-    _finish(pipeline, target, result)
+    with Outputs(out) as outputs:
+        result = JobResult(outputs.place)
+        target = result.out / "image.zarr"
+        image = _stored(source, target, series, choices, overwrite)
+        given = {
+            step: images.open_labels(*_split_label(path), like=image) for step, path in (labels or {}).items()
+        }
+        pipeline = Pipeline(recipe, image, given)
+        result.image_bytes = int(image.nbytes)
+        result.files.append(target)
+        for name in recipe.save:
+            pipeline.replace(name, images.save(pipeline[name], target, name=name, overwrite=overwrite))
+        tables = _measure(pipeline, result, outputs)
+        curve = _curve(tables, image, pipeline, result, outputs)
+        _draw(pipeline, tables, curve, result, outputs)
+        result.seconds = time.monotonic() - started
+        _finish(pipeline, target, result, outputs)
     return result
 
 
-def _check_source(source: Path) -> None:
+def _check_source(source: store.Place) -> None:
     """Refuse a path that is not there before an output folder is made for it."""
     if not source.exists():
         raise SourceError(
@@ -120,24 +121,10 @@ def _check_source(source: Path) -> None:
         )
 
 
-def _made_folder(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise StoreError(
-            "the output folder cannot be made",
-            kind="unwritable",
-            where=str(out),
-            why=error.strerror or str(error),
-            fix="choose another folder",
-        ) from error
-    return out
-
-
-def _stored(source: Any, target: Path, series: str | None, choices: Choices, overwrite: bool) -> xr.DataArray:
-    if store.is_store(Path(source)):
+def _stored(
+    source: Any, target: store.Place, series: str | None, choices: Choices, overwrite: bool
+) -> xr.DataArray:
+    if store.is_store(store.locate(source)):
         if series is not None:
             raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
         if choices != Choices():
@@ -152,14 +139,14 @@ def _split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:
     return text, name or None
 
 
-def _measure(pipeline: Pipeline, result: JobResult) -> list[xr.Dataset]:
+def _measure(pipeline: Pipeline, result: JobResult, outputs: Outputs) -> list[xr.Dataset]:
     tables = []
     for number, wanted in enumerate(pipeline.recipe.measurements):
         table = pipeline.measure(wanted)
         tables.append(table)
-        stem = result.out / ("table" if number == 0 else f"table-{number + 1}")
+        stem = outputs.folder / ("table" if number == 0 else f"table-{number + 1}")
         named = _with_value_units(table, pipeline.image)
-        result.files += write_table(named, stem)
+        result.files += outputs.publish(write_table(named, stem))
         result.table = named if result.table is None else result.table
     return tables
 
@@ -173,7 +160,11 @@ def _with_value_units(table: xr.Dataset, image: xr.DataArray) -> xr.Dataset:
 
 
 def _curve(
-    tables: list[xr.Dataset], image: xr.DataArray, pipeline: Pipeline, result: JobResult
+    tables: list[xr.Dataset],
+    image: xr.DataArray,
+    pipeline: Pipeline,
+    result: JobResult,
+    outputs: Outputs,
 ) -> xr.DataArray | None:
     """Write the size of all objects together over time, and what a heart beat makes of it."""
     dim = time_dim_of(image)
@@ -182,19 +173,23 @@ def _curve(
         return None
     curve = tables[0][sizes[0]].sum("label", skipna=True, min_count=1)
     curve.attrs["units"] = tables[0][sizes[0]].attrs["units"]
-    result.files += write_table(curve.to_dataset(name=sizes[0]), result.out / "curve")
+    result.files += outputs.publish(write_table(curve.to_dataset(name=sizes[0]), outputs.folder / "curve"))
     try:
         found = cardiac.summary(curve.rename(sizes[0]))
     except InputError as error:
         pipeline.notes.append(f"no ejection fraction: {error}")
         return None
     result.summary = {str(name): float(value) for name, value in found.items()}
-    result.files.append(write_json(result.out / "summary.json", result.summary))
+    result.files += outputs.publish([write_json(outputs.folder / "summary.json", result.summary)])
     return curve.rename(sizes[0])
 
 
 def _draw(
-    pipeline: Pipeline, tables: list[xr.Dataset], curve: xr.DataArray | None, result: JobResult
+    pipeline: Pipeline,
+    tables: list[xr.Dataset],
+    curve: xr.DataArray | None,
+    result: JobResult,
+    outputs: Outputs,
 ) -> None:
     recipe = pipeline.recipe
     if recipe.picture is None:
@@ -204,17 +199,17 @@ def _draw(
         path = summary_picture(
             pipeline.image,
             pipeline[recipe.picture],
-            result.out / "picture.png",
+            outputs.folder / "picture.png",
             curve=curve,
             table=table,
             title=recipe.name.removesuffix(".toml").replace("-", " ").capitalize(),
         )
     except OSError as error:
         raise StoreError("the picture cannot be written", kind="unwritable", why=str(error)) from error
-    result.files.append(path)
+    result.files += outputs.publish([path])
 
 
-def _finish(pipeline: Pipeline, target: Path, result: JobResult) -> None:
+def _finish(pipeline: Pipeline, target: store.Place, result: JobResult, outputs: Outputs) -> None:
     about = store.open_image(target).about
     result.assumptions = [*about.get("assumptions", []), *pipeline.notes]
     result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -234,5 +229,5 @@ def _finish(pipeline: Pipeline, target: Path, result: JobResult) -> None:
         "seconds": round(result.seconds, 3),
         "files": [path.name for path in result.files],
     }
-    result.files.append(write_json(result.out / "assumptions.json", result.assumptions))
-    result.files.append(write_json(result.out / "provenance.json", record))
+    assumed = write_json(outputs.folder / "assumptions.json", result.assumptions)
+    result.files += outputs.publish([assumed, write_json(outputs.folder / "provenance.json", record)])

@@ -51,6 +51,7 @@ _ALIKE = (
     # The main job runs on all of them, before the tests.
     "tests/cli/test_cli.py",
     *("test_geometry_faults.py", "tests/test_privacy.py"),
+    "tests/services/test_object_stores.py",
     "test_scipys.py::test_scipys_own_tests",
 )
 

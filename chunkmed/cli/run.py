@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import click
 
-from chunkmed.cli.options import budget_options, cluster_options, dicom_options, resources
+from chunkmed.cli.options import (
+    budget_options,
+    cluster_options,
+    dicom_options,
+    parse_options,
+    place_options,
+    resources,
+)
 from chunkmed.errors import InputError
 
 __all__ = ["command", "parse_settings"]
@@ -29,6 +35,7 @@ __all__ = ["command", "parse_settings"]
 )
 @budget_options
 @cluster_options
+@place_options
 @click.option("--overwrite", is_flag=True, help="Replace results that are in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary and files as JSON.")
 def command(
@@ -40,6 +47,7 @@ def command(
     labels: tuple[str, ...],
     memory: str | None,
     workers: int | None,
+    storage_options: tuple[str, ...],
     overwrite: bool,
     as_json: bool,
     **more: Any,
@@ -47,9 +55,10 @@ def command(
     """Run RECIPE on INPUT and write store, tables, curve and picture into OUT.
 
     RECIPE is a name (see: chunkmed recipe list) or a TOML file; INPUT a DICOM folder or file, or a
-    store; OUT a folder.
+    store; OUT a folder. INPUT and OUT may be URLs like s3://bucket/study.
     """
     from chunkmed.cli.progress import Progress
+    from chunkmed.graph.budget import config
     from chunkmed.job import run_job
     from chunkmed.recipe import load
 
@@ -59,7 +68,11 @@ def command(
         name: more.pop(name) for name in ("allow_missing", "allow_irregular", "merge_series", "frames")
     }
     inputs = [source, *(path.partition("#")[0] for path in given.values())]
-    with resources(memory, workers, see=inputs, writes=[out], **more), Progress():
+    with (
+        config(storage_options=parse_options(storage_options) or {}),
+        resources(memory, workers, see=inputs, writes=[out], **more),
+        Progress(),
+    ):
         result = run_job(
             chosen,
             source,
@@ -120,7 +133,7 @@ def _print(result: Any) -> None:
     took = f"{result.seconds:.1f} s, peak memory {format_bytes(result.peak_bytes)}"
     click.echo(f"done       {took}, image {format_bytes(result.image_bytes)}")
     for path in result.files:
-        click.echo(f"wrote      {Path(path)}")
+        click.echo(f"wrote      {path}")
 
 
 def _print_objects(table: Any) -> None:
