@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
-from chunkmed import dicom, provenance
+from chunkmed import dicom, provenance, store
 from chunkmed.coords import attach, grid_of
 from chunkmed.dicom import Choices
 from chunkmed.errors import ChunkmedError, InputError, SourceError
@@ -22,7 +21,6 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.views import view
 from chunkmed.private import note
-from chunkmed.store import resolved
 from chunkmed.stored import open_store
 from chunkmed.writing import write_image
 
@@ -53,7 +51,7 @@ class StackReader:
 
 def convert(
     source: Any,
-    store_path: PathLike,
+    store_path: PathLike | store.ObjectPath,
     *,
     series: str | int | None = None,
     allow_missing: bool = False,
@@ -76,8 +74,8 @@ def convert(
     source : path, list of paths, Stack or Study
         A folder, a file, or what :func:`chunkmed.scan` found; NIfTI, TIFF, a zarr of others and what else
         :func:`chunkmed.open` reads.
-    store_path : path
-        Where the store goes (``heart.zarr``).
+    store_path : path or URL
+        Where the store goes (``heart.zarr``, ``s3://bucket/heart.zarr``).
     series : str or int, optional
         Which series, where there are several: a selector of ``print(chunkmed.scan(source))``.
     allow_missing : bool, default False
@@ -116,7 +114,7 @@ def convert(
     """
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
     described = Described(spacing_mm, origin_mm, time_ms, dims, channel)
-    target = resolved(store_path)
+    target = store.locate(store_path)
     if is_foreign(source):
         refuse_dicom_options(series, choices, keep_phi)
         _write_foreign(open_foreign(source, described), target, overwrite, pyramid)
@@ -135,7 +133,7 @@ def convert(
     return open_store(target)
 
 
-def _write_widening(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: bool) -> None:
+def _write_widening(stack: dicom.Stack, target: store.Place, overwrite: bool, pyramid: bool) -> None:
     try:
         _write_stack(stack, target, overwrite, pyramid)
     except SourceError as error:
@@ -158,7 +156,7 @@ def refuse_dicom_options(series: str | int | None, choices: Choices, keep_phi: b
         raise InputError("a series is chosen of DICOM", kind="bad-series", fix="leave it out")
 
 
-def _write_foreign(image: xr.DataArray, target: Path, overwrite: bool, pyramid: bool) -> None:
+def _write_foreign(image: xr.DataArray, target: store.Place, overwrite: bool, pyramid: bool) -> None:
     write_image(
         lift(image).node,
         grid_of(image),
@@ -200,7 +198,7 @@ def _chosen(source: Any, series: str | int | None, choices: Choices) -> dicom.St
     return stack
 
 
-def _write_stack(stack: dicom.Stack, target: Path, overwrite: bool, pyramid: bool) -> None:
+def _write_stack(stack: dicom.Stack, target: store.Place, overwrite: bool, pyramid: bool) -> None:
     assumptions = [*stack.assumptions, *stack.warnings]
     about = {
         "assumptions": list(dict.fromkeys(assumptions)),

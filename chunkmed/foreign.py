@@ -56,6 +56,8 @@ def is_foreign(source: Any) -> bool:
     """Whether a source is neither DICOM nor a store of ours; no voxel is read."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        if store.is_url(source):
+            return False
         if _is_glob(source):
             return True
         return (store.is_zarr(path) and not store.is_ours(path)) or bool(kind_of(path))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,10 +48,10 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
 
     Parameters
     ----------
-    path : path, list of paths, Stack, Study or array
-        A store of chunkmed or another OME-Zarr (0.1 to 0.5); DICOM; NIfTI (``.nii``, ``.nii.gz``); a
-        TIFF file, a list or a pattern of them (``"scan/*.tif"``, one slice each); a zarr array; a
-        zarr, dask or NumPy array.
+    path : path, URL, list of paths, Stack, Study or array
+        A store of chunkmed, in a folder or on an object store, or another OME-Zarr (0.1 to 0.5); DICOM;
+        NIfTI (``.nii``, ``.nii.gz``); a TIFF file, a list or a pattern of them (``"scan/*.tif"``, one
+        slice each); a zarr array; a zarr, dask or NumPy array.
     label : str, optional
         Name of a label image of the store instead of the image itself.
     level : int, default 0
@@ -101,17 +100,19 @@ def open(  # noqa: A001 - mirrors xarray.open_zarr, used as cm.open
         refuse_dicom_options(series, choices)
         return open_foreign(path, described, label=label, level=level)
     refuse_described(described)
-    if isinstance(path, str | os.PathLike) and store.is_store(target := store.resolved(path)):
+    one: Any = path if isinstance(path, str | os.PathLike | store.ObjectPath) else None
+    if one is not None and store.is_store(target := store.locate(one)):
         refuse_dicom_options(series, choices)
         return open_store(target, label, level)
     if label is not None or level:
         raise InputError("DICOM has no label images and levels", kind="not-a-store", fix="convert it first")
-    return open_dicom(path, series, choices)
+    source: Any = path
+    return open_dicom(source, series, choices)
 
 
 def save(
     image: xr.DataArray,
-    store_path: PathLike,
+    store_path: PathLike | store.ObjectPath,
     *,
     name: str | None = None,
     overwrite: bool = False,
@@ -123,7 +124,7 @@ def save(
     ----------
     image : xarray.DataArray
         Dims (t, z, y, x) or (z, y, x), with a grid.
-    store_path : path
+    store_path : path or URL
         A new store, or with ``name`` the store that the label image belongs to.
     name : str, optional
         Save as a label image of this name: integers or a mask, on the grid of the store's image.
@@ -147,7 +148,7 @@ def save(
         If it exists already or cannot be written.
     """
     full = four_dims(image)
-    grid, lifted, target = grid_of(full), lift(full), store.resolved(store_path)
+    grid, lifted, target = grid_of(full), lift(full), store.locate(store_path)
     times = _trigger_times(full)
     _check_positions(grid)
     if name is None:
@@ -217,7 +218,7 @@ def _check_positions(grid: Grid) -> None:
             )
 
 
-def _at_all_times(full: xr.DataArray, image: xr.DataArray, target: Path) -> xr.DataArray:
+def _at_all_times(full: xr.DataArray, image: xr.DataArray, target: store.Place) -> xr.DataArray:
     """Return labels that have no time axis at every time point of the store's image."""
     theirs = open(target)
     dim = time_dim_of(theirs)
@@ -227,7 +228,7 @@ def _at_all_times(full: xr.DataArray, image: xr.DataArray, target: Path) -> xr.D
     return one.expand_dims({dim: theirs.coords[dim]}).assign_coords(theirs.coords)
 
 
-def _check_label(image: xr.DataArray, target: Path) -> None:
+def _check_label(image: xr.DataArray, target: store.Place) -> None:
     if image.dtype.kind not in "iub":
         raise InputError(
             f"a label image of dtype {image.dtype}", kind="not-labels", fix="save integers or a mask"

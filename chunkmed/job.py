@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -18,6 +17,7 @@ from chunkmed.dicom import Choices, Stack
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.foreign import Described, is_foreign, refuse_described
 from chunkmed.graph.budget import current_budget
+from chunkmed.outputs import Outputs
 from chunkmed.recipe import Pipeline, Recipe
 from chunkmed.report import summary_picture, write_json, write_table
 
@@ -31,8 +31,8 @@ _VALUE_MEASURES = ("sum", "mean", "standard_deviation", "minimum", "maximum")
 class JobResult:
     """Where everything lies, and what was found."""
 
-    out: Path
-    files: list[Path] = field(default_factory=list)
+    out: store.Place
+    files: list[store.Place] = field(default_factory=list)
     """Everything written, in order."""
     table: xr.Dataset | None = None
     """The first measurement, units in its names."""
@@ -69,12 +69,12 @@ def run_job(
     ----------
     recipe : Recipe
         What to do; its parameters are set already.
-    source : path or Stack
+    source : path, URL or Stack
         DICOM (folder or file, or a series of a scan), a store, or what else :func:`chunkmed.open` reads.
-    out : path
-        Folder for the results, made if missing: ``image.zarr`` with the label images, tables
-        (Parquet and CSV), ``curve``, ``summary.json``, ``picture.png``, ``provenance.json`` and
-        ``assumptions.json``.
+    out : path or URL
+        Folder for the results, made if missing, or a prefix of an object store: ``image.zarr`` with
+        the label images, tables (Parquet and CSV), ``curve``, ``summary.json``, ``picture.png``,
+        ``provenance.json`` and ``assumptions.json``.
     series : str, optional
         Selector of the series, where there are several.
     allow_missing, allow_irregular, merge_series, frames
@@ -102,29 +102,37 @@ def run_job(
     recipe.check_parameters(set(labels or {}))
     if not isinstance(source, Stack):
         _check_source(source)
-    result = JobResult(_made_folder(Path(out)))
-    target = result.out / "image.zarr"
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
     described = Described(spacing_mm, channel=channel)
-    there = resume and store.is_store(target)
-    image = images.open(target) if there else _stored(source, target, series, choices, described, overwrite)
-    given = {name: _given(recipe, name, path, image) for name, path in (labels or {}).items()}
-    pipeline = Pipeline(recipe, image, given)
-    result.image_bytes = int(image.nbytes)
-    result.files.append(target)
-    kept = store.label_names(target) if there else []
-    for name in recipe.save:
-        found = images.open(target, label=name) if name in kept else None
-        saved = (
-            images.save(pipeline[name], target, name=name, overwrite=overwrite) if found is None else found
+    with Outputs(out) as outputs:
+        result = JobResult(outputs.place)
+        target = result.out / "image.zarr"
+        there = resume and store.is_store(target)
+        image = (
+            images.open(target) if there else _stored(source, target, series, choices, described, overwrite)
         )
-        pipeline.replace(name, saved)
-    tables = _measure(pipeline, result)
-    curve = _curve(tables, image, pipeline, result)
-    _draw(pipeline, tables, curve, result)
-    result.seconds = time.monotonic() - started
-    _finish(pipeline, target, result)
+        given = {name: _given(recipe, name, path, image) for name, path in (labels or {}).items()}
+        pipeline = Pipeline(recipe, image, given)
+        result.image_bytes = int(image.nbytes)
+        result.files.append(target)
+        kept = store.label_names(target) if there else []
+        for name in recipe.save:
+            pipeline.replace(name, _saved(pipeline, name, target, kept, overwrite))
+        tables = _measure(pipeline, result, outputs)
+        curve = _curve(tables, image, pipeline, result, outputs)
+        _draw(pipeline, tables, curve, result, outputs)
+        result.seconds = time.monotonic() - started
+        _finish(pipeline, target, result, outputs)
     return result
+
+
+def _saved(
+    pipeline: Pipeline, name: str, target: store.Place, kept: Sequence[str], overwrite: bool
+) -> xr.DataArray:
+    """Return a label image of the store, written now where it is not kept from before."""
+    if name in kept:
+        return images.open(target, label=name)
+    return images.save(pipeline[name], target, name=name, overwrite=overwrite)
 
 
 def _given(recipe: Recipe, name: str, path: str | os.PathLike[str], image: xr.DataArray) -> xr.DataArray:
@@ -135,38 +143,22 @@ def _given(recipe: Recipe, name: str, path: str | os.PathLike[str], image: xr.Da
 
 def _check_source(source: str | os.PathLike[str]) -> None:
     """Refuse a path that is not there before an output folder is made for it."""
-    if not Path(source).exists() and not is_foreign(source):
+    if not store.locate(source).exists() and not is_foreign(source):
         raise SourceError(
             "no such file or folder", kind="no-such-path", where=str(source), fix="check the path"
         )
 
 
-def _made_folder(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise StoreError(
-            "the output folder cannot be made",
-            kind="unwritable",
-            where=str(out),
-            why=error.strerror or str(error),
-            fix="choose another folder",
-        ) from error
-    return out
-
-
 def _stored(
     source: Any,
-    target: Path,
+    target: store.Place,
     series: str | None,
     choices: Choices,
     described: Described,
     overwrite: bool,
 ) -> xr.DataArray:
-    is_path = not isinstance(source, Stack)
-    if is_path and store.is_store(Path(source)) and store.is_ours(Path(source)):
+    place = None if isinstance(source, Stack) else store.locate(source)
+    if place is not None and store.is_store(place) and store.is_ours(place):
         refuse_described(described)
         if series is not None:
             raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
@@ -190,14 +182,14 @@ def split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:
     return text, name or None
 
 
-def _measure(pipeline: Pipeline, result: JobResult) -> list[xr.Dataset]:
+def _measure(pipeline: Pipeline, result: JobResult, outputs: Outputs) -> list[xr.Dataset]:
     tables = []
     for number, wanted in enumerate(pipeline.recipe.measurements):
         table = pipeline.measure(wanted)
         tables.append(table)
-        stem = result.out / ("table" if number == 0 else f"table-{number + 1}")
+        stem = outputs.folder / ("table" if number == 0 else f"table-{number + 1}")
         named = _with_value_units(table, pipeline.image)
-        result.files += write_table(named, stem)
+        result.files += outputs.publish(write_table(named, stem))
         result.table = named if result.table is None else result.table
     return tables
 
@@ -211,7 +203,11 @@ def _with_value_units(table: xr.Dataset, image: xr.DataArray) -> xr.Dataset:
 
 
 def _curve(
-    tables: list[xr.Dataset], image: xr.DataArray, pipeline: Pipeline, result: JobResult
+    tables: list[xr.Dataset],
+    image: xr.DataArray,
+    pipeline: Pipeline,
+    result: JobResult,
+    outputs: Outputs,
 ) -> xr.DataArray | None:
     """Write the size of all objects together over time, and what a heart beat makes of it."""
     dim = time_dim_of(image)
@@ -220,19 +216,23 @@ def _curve(
         return None
     curve = tables[0][sizes[0]].sum("label", skipna=True, min_count=1)
     curve.attrs["units"] = tables[0][sizes[0]].attrs["units"]
-    result.files += write_table(curve.to_dataset(name=sizes[0]), result.out / "curve")
+    result.files += outputs.publish(write_table(curve.to_dataset(name=sizes[0]), outputs.folder / "curve"))
     try:
         found = cardiac.summary(curve.rename(sizes[0]))
     except InputError as error:
         pipeline.notes.append(f"no ejection fraction: {error}")
         return None
     result.summary = {str(name): float(value) for name, value in found.items()}
-    result.files.append(write_json(result.out / "summary.json", result.summary))
+    result.files += outputs.publish([write_json(outputs.folder / "summary.json", result.summary)])
     return curve.rename(sizes[0])
 
 
 def _draw(
-    pipeline: Pipeline, tables: list[xr.Dataset], curve: xr.DataArray | None, result: JobResult
+    pipeline: Pipeline,
+    tables: list[xr.Dataset],
+    curve: xr.DataArray | None,
+    result: JobResult,
+    outputs: Outputs,
 ) -> None:
     recipe = pipeline.recipe
     if recipe.picture is None:
@@ -242,17 +242,17 @@ def _draw(
         path = summary_picture(
             pipeline.image,
             pipeline[recipe.picture],
-            result.out / "picture.png",
+            outputs.folder / "picture.png",
             curve=curve,
             table=table,
             title=recipe.name.removesuffix(".toml").replace("-", " ").capitalize(),
         )
     except OSError as error:
         raise StoreError("the picture cannot be written", kind="unwritable", why=str(error)) from error
-    result.files.append(path)
+    result.files += outputs.publish([path])
 
 
-def _finish(pipeline: Pipeline, target: Path, result: JobResult) -> None:
+def _finish(pipeline: Pipeline, target: store.Place, result: JobResult, outputs: Outputs) -> None:
     about = store.open_image(target).about
     result.assumptions = [*about.get("assumptions", []), *pipeline.notes]
     result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -272,5 +272,5 @@ def _finish(pipeline: Pipeline, target: Path, result: JobResult) -> None:
         "seconds": round(result.seconds, 3),
         "files": [path.name for path in result.files],
     }
-    result.files.append(write_json(result.out / "assumptions.json", result.assumptions))
-    result.files.append(write_json(result.out / "provenance.json", record))
+    assumed = write_json(outputs.folder / "assumptions.json", result.assumptions)
+    result.files += outputs.publish([assumed, write_json(outputs.folder / "provenance.json", record)])

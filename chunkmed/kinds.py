@@ -57,6 +57,8 @@ _STORES = """
 bad-attribute            an attribute cannot be stored
 bad-metadata             the metadata of an image of others contradict themselves
 bad-name                 a text cannot be the name of a label image
+bad-storage-option       an object store cannot be set up with these options
+bad-url                  a URL that is not understood
 damaged                  objects of a store differ from what was written
 damaged-metadata         the metadata of a store are damaged
 damaged-shard            stored values are damaged
@@ -66,11 +68,15 @@ incomplete               objects of a store are missing
 inside-a-store           a part of a store of chunkmed, not the store
 locked                   another process writes the store
 missing-shard            a stored object is missing
+no-access                an object store refuses access
+no-answer                an object store does not answer, however often it is asked
+no-bucket                there is no such bucket on the object store
 no-label                 there is no such label image, or no such label
 no-level                 there is no such resolution level, or no level is given
 no-store                 there is no such store
 not-a-store              what is there is not a store that chunkmed wrote
 not-an-image             a zarr group that is no image
+overtaken                another writer committed the store first
 torn-shard               a block does not own whole shards
 uncommitted              a store was never finished
 unreadable-array         an array of a store cannot be opened

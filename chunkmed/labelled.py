@@ -74,11 +74,11 @@ def open_labels(
     """
     if like is not None:
         grid_of(like)  # refuses an image that has none
-    if isinstance(path, str | os.PathLike):
-        if store.is_store(target := store.resolved(path)) and store.is_ours(target):
-            return _named(_stored(target, name, like), names)
-        if Path(path).is_file() and is_segmentation(path):
-            return _named(_segmentation(path, name, like), names)
+    place = store.locate(path) if isinstance(path, str | os.PathLike | store.ObjectPath) else None
+    if place is not None and store.is_store(place) and store.is_ours(place):
+        return _named(_stored(place, name, like), names)
+    if isinstance(path, str | os.PathLike) and Path(path).is_file() and is_segmentation(path):
+        return _named(_segmentation(path, name, like), names)
     return _named(_foreign(path, name, like, spacing_mm, dims), names)
 
 
@@ -86,7 +86,7 @@ def _named(labels: xr.DataArray, names: Mapping[int, str] | None) -> xr.DataArra
     return labels if names is None else named(labels, names)
 
 
-def _stored(target: Path, name: str | None, like: xr.DataArray | None) -> xr.DataArray:
+def _stored(target: store.Place, name: str | None, like: xr.DataArray | None) -> xr.DataArray:
     if name is None:
         found = store.label_names(target)
         name = found[0] if len(found) == 1 else None

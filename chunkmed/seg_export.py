@@ -22,7 +22,7 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.label_names import names_of
 from chunkmed.matching import on_grid_of
-from chunkmed.store import StoredArray
+from chunkmed.store import StoredArray, place_of
 from chunkmed.stored import open_store
 
 __all__ = ["to_dicom_seg"]
@@ -169,9 +169,9 @@ def _image_of(labels: xr.DataArray, image: xr.DataArray | None) -> xr.DataArray:
         while len(node.inputs) == 1:
             (node,) = node.inputs
         reader = node.reader if isinstance(node, Source) else None
-        # .../ct.zarr/labels/lungs/0/image
-        if isinstance(reader, StoredArray) and reader.path.parents[2].name == "labels":
-            return open_store(reader.path.parents[3])
+        found = place_of(reader) if isinstance(reader, StoredArray) else None
+        if found is not None and found[1] is not None:
+            return open_store(found[0])
         raise InputError(
             "these labels do not say which image they belong to",
             kind="no-image",

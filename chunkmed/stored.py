@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import xarray as xr
 
 from chunkmed import store
@@ -15,7 +13,7 @@ from chunkmed.label_names import ATTRIBUTE, named
 __all__ = ["open_levels", "open_store"]
 
 
-def open_store(path: Path, label: str | None = None, level: int = 0) -> xr.DataArray:
+def open_store(path: store.Place, label: str | None = None, level: int = 0) -> xr.DataArray:
     """Open the image of a store, or one of its label images, at one of its levels."""
     return _image(store.open_image(path, label, level), label)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,7 +86,7 @@ class LevelPass:
 def write_image(
     node: Node,
     grid: Grid,
-    target: Path,
+    target: store.Place,
     *,
     name: str,
     attributes: Mapping[str, Any],
@@ -105,7 +104,7 @@ def write_image(
         Shape (t, z, y, x), or (t, z, y, x, c): stored as (t, c, z, y, x), as OME-Zarr wants channels.
     grid : Grid
         Where its voxels lie.
-    target : Path
+    target : path or ObjectPath
         The store, or the folder of a label image in it.
     name : str
         Name of the image.
@@ -211,7 +210,7 @@ def _pass(
     return program, 1 + len(list(store.owned_levels(levels, shards, program.plan.block)))
 
 
-def _run(program: Program, task: _WriteBlock, staging: store.Staging) -> None:
+def _run(program: Program, task: _WriteBlock, staging: store.Staging | store.Attempt) -> None:
     def is_done(box: Box) -> bool:
         return staging.has(task.keys(box))
 

@@ -56,6 +56,7 @@ _ALIKE = (
     "tests/cohort/",
     # Whole series through dcm2niix, and label images of other programs.
     *("test_dcm2niix.py", "test_labels.py", "test_foreign_images.py"),
+    "tests/services/test_object_stores.py",
     "test_scipys.py::test_scipys_own_tests",
 )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
+from chunkmed.cli.options import parse_options, place_options
 from chunkmed.units import format_bytes
 
 __all__ = ["command"]
@@ -18,18 +18,24 @@ _MEANING = ("modality", "units", "padding_value")
 
 
 @click.command()
-@click.argument("path", metavar="STORE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="STORE")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(path: Path, as_json: bool) -> None:
+@place_options
+def command(path: str, as_json: bool, storage_options: tuple[str, ...]) -> None:
     """Say what STORE holds: image, levels, label images, history. No voxel is read."""
     from chunkmed import store
+    from chunkmed.graph.budget import config
 
-    about = store.describe(path)
+    with config(storage_options=parse_options(storage_options)):
+        place = store.locate(path)
+    about = store.describe(place)
     click.echo(json.dumps(about, indent=2) if as_json else "\n".join(_lines(about)))
 
 
 def _lines(about: dict[str, Any]) -> Iterator[str]:
     yield f"{about['path']}  (chunkmed {about['version']}, commit {about['commit']})"
+    if about["node"] != about["path"]:
+        yield _line("zarr group", about["node"])
     yield from _image("image", about["image"])
     for name, image in about["labels"].items():
         yield from _image(f"label {name}", image)

@@ -18,6 +18,8 @@ __all__ = [
     "dicom_options",
     "foreign_options",
     "limit_option",
+    "parse_options",
+    "place_options",
     "resources",
     "spacing_of",
 ]
@@ -66,8 +68,39 @@ _CLUSTER = (
     click.option("--jobs", type=click.IntRange(min=1), help="Jobs at a time; lost ones are replaced."),
     click.option("--tls", metavar="DIR", help="Certificates for tls://: ca.pem, cert.pem, key.pem."),
     click.option("--insecure", is_flag=True, help="Accept unencrypted connections to other machines."),
-    click.option("--scratch", metavar="DIR", help="Intermediate results, where all machines see them."),
+    click.option("--scratch", metavar="DIR|URL", help="Intermediate results, where all machines see them."),
 )
+_PLACES = (
+    click.option(
+        "--storage-option",
+        "storage_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="How object stores are reached, like endpoint=https://...; the environment says the rest.",
+    ),
+)
+
+
+def place_options(command: Command) -> Command:
+    """Add how object stores are reached."""
+    return _added(command, _PLACES)
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, object] | None:
+    """Return storage options from ``KEY=VALUE``, None where there are none.
+
+    Examples
+    --------
+    >>> parse_options(["region=eu-west-1", "retries=3"])
+    {'region': 'eu-west-1', 'retries': '3'}
+    """
+    pairs = [text.partition("=") for text in texts]
+    if any(not key or not equals for key, equals, _ in pairs):
+        # What it is is not repeated: it may be a secret.
+        raise InputError(
+            "a storage option has no key", kind="bad-setting", fix="write --storage-option KEY=VALUE"
+        )
+    return {key: value for key, _, value in pairs} or None
 
 
 def dicom_options(command: Command) -> Command:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from chunkmed.cli.options import parse_options, place_options
 from chunkmed.units import format_bytes
 
 __all__ = ["command"]
@@ -19,6 +20,7 @@ __all__ = ["command"]
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the recipe.")
 @click.option("--memory", metavar="SIZE", help='Peak memory, like "2 GB"; half of what is free by default.')
 @click.option("--workers", type=click.IntRange(min=1), help="Tasks at a time; all cores by default.")
+@place_options
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
     recipe: str,
@@ -26,6 +28,7 @@ def command(
     settings: tuple[str, ...],
     memory: str | None,
     workers: int | None,
+    storage_options: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Say what running RECIPE on the image of STORE will cost: passes, blocks, bytes, peak memory.
@@ -38,7 +41,7 @@ def command(
     from chunkmed.recipe import load, plan_recipe
 
     chosen = load(recipe).with_parameters(parse_settings(settings))
-    with config(memory, workers) as budget:
+    with config(memory, workers, storage_options=parse_options(storage_options)) as budget:
         passes = plan_recipe(chosen, open_image(source))
     rows = [_row(each) for each in passes]
     told = {"passes": rows, "peak_bytes": max((row["peak_bytes"] for row in rows), default=0)}

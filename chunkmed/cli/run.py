@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +14,8 @@ from chunkmed.cli.options import (
     cluster_options,
     dicom_options,
     foreign_options,
+    parse_options,
+    place_options,
     resources,
     spacing_of,
 )
@@ -38,6 +39,7 @@ __all__ = ["command", "parse_settings"]
 )
 @budget_options
 @cluster_options
+@place_options
 @click.option("--overwrite", is_flag=True, help="Replace results that are in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary and files as JSON.")
 def command(
@@ -51,6 +53,7 @@ def command(
     channel: str | None,
     memory: str | None,
     workers: int | None,
+    storage_options: tuple[str, ...],
     overwrite: bool,
     as_json: bool,
     **more: Any,
@@ -58,9 +61,10 @@ def command(
     """Run RECIPE on INPUT and write store, tables, curve and picture into OUT.
 
     RECIPE is a name (see: chunkmed recipe list) or a TOML file; INPUT a DICOM folder or file, a
-    store, NIfTI, or a TIFF stack; OUT a folder.
+    store, NIfTI, or a TIFF stack; OUT a folder. INPUT and OUT may be URLs like s3://bucket/study.
     """
     from chunkmed.cli.progress import Progress
+    from chunkmed.graph.budget import config
     from chunkmed.job import run_job
     from chunkmed.recipe import load
 
@@ -71,7 +75,11 @@ def command(
         name: more.pop(name) for name in ("allow_missing", "allow_irregular", "merge_series", "frames")
     }
     inputs = [source, *(path.partition("#")[0] for path in given.values())]
-    with resources(memory, workers, see=inputs, writes=[out], **more), Progress():
+    with (
+        config(storage_options=parse_options(storage_options) or {}),
+        resources(memory, workers, see=inputs, writes=[out], **more),
+        Progress(),
+    ):
         result = run_job(
             chosen,
             source,
@@ -134,7 +142,7 @@ def _print(result: Any) -> None:
     took = f"{result.seconds:.1f} s, peak memory {format_bytes(result.peak_bytes)}"
     click.echo(f"done       {took}, image {format_bytes(result.image_bytes)}")
     for path in result.files:
-        click.echo(f"wrote      {Path(path)}")
+        click.echo(f"wrote      {path}")
 
 
 def _print_objects(table: Any) -> None:

@@ -19,6 +19,7 @@ from chunkmed.graph.budget import Budget, budget_of_client
 from chunkmed.graph.lost import named
 from chunkmed.graph.scratch import scratch_folder
 from chunkmed.provenance import content_hash
+from chunkmed.store import is_url
 
 __all__ = ["Connection"]
 
@@ -103,8 +104,10 @@ class Connection(AbstractContextManager["Connection"]):
         SourceError, StoreError
             Where this process itself cannot read or write.
         """
-        inputs = {str(path): sample(path) for path in map(_existing, see)}
-        folders = sorted({str(_above(Path(path))) for path in (*writes, scratch_folder())})
+        # Object stores are seen from everywhere, or say themselves why not.
+        inputs = {str(path): sample(path) for path in map(_existing, (p for p in see if not is_url(p)))}
+        places = [path for path in (*writes, scratch_folder()) if not is_url(path)]
+        folders = sorted({str(_above(Path(str(path)))) for path in places})
         told, name = self._stack.enter_context(nonces([Path(folder) for folder in folders]))
         evidence = Evidence(inputs, told, name)
         for worker, seen in self._look(evidence).items():

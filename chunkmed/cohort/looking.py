@@ -172,5 +172,6 @@ def store_token(path: Path, array: store.StoredArray) -> str:
     if array.commit is not None:
         return array.token
     # What others wrote has no name of its own: times will do.
-    seen = [os.stat(name) for name in (path, array.path, array.path / "zarr.json") if os.path.exists(name)]  # noqa: PTH110, PTH116
+    inside = Path(str(array.path))
+    seen = [place.stat() for place in (path, inside, inside / "zarr.json") if place.exists()]
     return content_hash("others", str(path), [(found.st_size, found.st_mtime_ns) for found in seen])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,6 +16,7 @@ from typing import Any
 import dask.base
 
 from chunkmed.errors import InputError, PlanError
+from chunkmed.store.options import use_storage_options
 from chunkmed.units import format_bytes, parse_bytes
 
 __all__ = [
@@ -87,7 +88,7 @@ _configured: list[Budget] = []
 
 
 class config(AbstractContextManager[Budget]):  # noqa: N801 - mirrors dask.config.set
-    """Set the budget of what follows, for good or within a ``with`` block.
+    """Set the budget of what follows, and where it works, for good or within a ``with`` block.
 
     Parameters
     ----------
@@ -97,6 +98,10 @@ class config(AbstractContextManager[Budget]):  # noqa: N801 - mirrors dask.confi
         Tasks at a time.
     base : int, optional
         Bytes that the process holds before it works, to plan for one that is not this one.
+    storage_options : mapping, optional
+        How object stores are reached: ``endpoint``, ``region``, ``access_key_id``,
+        ``secret_access_key``, ``timeout``, ``retries`` ... What is not given is read from the
+        provider's environment variables (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` ...).
 
     Examples
     --------
@@ -106,13 +111,22 @@ class config(AbstractContextManager[Budget]):  # noqa: N801 - mirrors dask.confi
     """
 
     def __init__(
-        self, memory: int | float | str | None = None, workers: int | None = None, *, base: int | None = None
+        self,
+        memory: int | float | str | None = None,
+        workers: int | None = None,
+        *,
+        base: int | None = None,
+        storage_options: Mapping[str, object] | None = None,
     ) -> None:
         self._before = list(_configured)
-        _configured[:] = [replace(Budget.of(memory, workers), base=base)]
+        self._options: dict[str, str] | None = None
+        if (memory, workers, base) != (None, None, None) or storage_options is None:
+            _configured[:] = [replace(Budget.of(memory, workers), base=base)]
+        if storage_options is not None:
+            self._options = use_storage_options(storage_options)
 
     def __enter__(self) -> Budget:
-        return _configured[0]
+        return _configured[0] if _configured else Budget.of()
 
     def __exit__(
         self,
@@ -121,6 +135,8 @@ class config(AbstractContextManager[Budget]):  # noqa: N801 - mirrors dask.confi
         traceback: TracebackType | None,
     ) -> None:
         _configured[:] = self._before
+        if self._options is not None:
+            use_storage_options(self._options)
 
 
 def current_budget() -> Budget:

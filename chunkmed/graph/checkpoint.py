@@ -56,7 +56,7 @@ def checkpoint(image: Any) -> Any:
     """Mark a lazy image that several results need: it is computed once and kept on disk.
 
     The first ``save``, ``measure``, ``label`` or number that needs the image writes it, block by
-    block and in bounded memory, below ``CHUNKMED_SCRATCH`` or the system's temporary folder;
+    block and in bounded memory, below ``CHUNKMED_SCRATCH`` or the temporary folder;
     everything after reads it from there. The folder goes with the image.
 
     Parameters

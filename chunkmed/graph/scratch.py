@@ -10,14 +10,31 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chunkmed.errors import PlanError, StoreError
 from chunkmed.graph.box import Box
 from chunkmed.graph.nodes import Array, Source
-from chunkmed.store import ArrayWriter, Layout, Staging, create_array, layout_of, locked, open_array
+from chunkmed.store import (
+    ArrayWriter,
+    Attempt,
+    Layout,
+    ObjectPath,
+    Place,
+    Staging,
+    claim,
+    create_array,
+    is_url,
+    layout_of,
+    locate,
+    locked,
+    open_array,
+    release,
+    sweep_older,
+)
 
 __all__ = ["Scratch", "scratch_below", "scratch_folder"]
 
@@ -86,8 +103,10 @@ class Scratch:
         return {"writer": self.writer, "layout": self.layout}
 
 
-def _opened(token: str, locks: ExitStack) -> Staging:
+def _opened(token: str, locks: ExitStack) -> Staging | Attempt:
     base = scratch_folder()
+    if isinstance(base, ObjectPath):
+        return claim(base / token, token)
     for name in (token, uuid.uuid4().hex[:16]):
         try:
             locks.enter_context(locked(base / name))
@@ -100,21 +119,21 @@ def _opened(token: str, locks: ExitStack) -> Staging:
     raise AssertionError("a new name is never locked")
 
 
-_below: list[Path] = []
+_below: list[str] = []
 
 
 @contextmanager
 def scratch_below(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Let intermediate arrays lie below a folder inside of the ``with`` block."""
+    """Let intermediate arrays lie below a folder or URL inside of the ``with`` block."""
     before = list(_below)
-    _below[:] = [Path(folder).absolute()]
+    _below[:] = [os.fspath(folder) if is_url(folder) else str(Path(folder).absolute())]
     try:
         yield
     finally:
         _below[:] = before
 
 
-def scratch_folder() -> Path:
+def scratch_folder() -> Place:
     """Return where intermediate arrays lie, made if it is missing.
 
     That is where :func:`scratch_below` says, else below ``CHUNKMED_SCRATCH``, else below the system's
@@ -123,7 +142,10 @@ def scratch_folder() -> Path:
     given = _below[0] if _below else os.environ.get("CHUNKMED_SCRATCH")
     # One folder per user: others may not write into it, nor read what lies there.
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    base = Path(given or tempfile.gettempdir()) / f"chunkmed-scratch-{user}"
+    base = locate(given or tempfile.gettempdir()) / f"chunkmed-scratch-{user}"
+    if isinstance(base, ObjectPath):
+        _sweep_stale_objects(base)
+        return base
     try:
         base.mkdir(mode=0o700, parents=given is not None, exist_ok=True)
         _check_own(base)
@@ -134,7 +156,7 @@ def scratch_folder() -> Path:
             kind="no-scratch",
             where=str(base),
             why=error.strerror or str(error),
-            fix="name a folder with space: CHUNKMED_SCRATCH, or --scratch",
+            fix="name a folder with space, or a URL: CHUNKMED_SCRATCH, or --scratch",
         ) from error
     return base
 
@@ -163,6 +185,12 @@ def _sweep_stale(base: Path) -> None:
             continue
 
 
+@cache
+def _sweep_stale_objects(base: ObjectPath) -> None:
+    # Once per process: it lists all that is there.
+    sweep_older(base, _STALE_S)
+
+
 def _age(path: Path) -> float:
     try:
         return path.stat().st_mtime
@@ -170,9 +198,13 @@ def _age(path: Path) -> float:
         return time.time()
 
 
-def _let_go(staging: Staging, locks: ExitStack, *, keep: list[bool]) -> None:
+def _let_go(staging: Staging | Attempt, locks: ExitStack, *, keep: list[bool]) -> None:
     staging.close()
-    if not keep[0]:
+    if not keep[0] and isinstance(staging, Attempt):
+        # What a store that does not answer keeps is swept in a week.
+        with suppress(StoreError):
+            release(staging)
+    elif not keep[0] and isinstance(staging, Staging):
         _remove(staging.folder)
         _remove(staging.ledger)
     locks.close()

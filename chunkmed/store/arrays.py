@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -20,8 +19,19 @@ from chunkmed.store.commit import writing
 from chunkmed.store.layout import Layout, layout_of
 from chunkmed.store.manifest import Objects
 from chunkmed.store.metadata import sharded_array, sharding_of
+from chunkmed.store.place import ObjectPath, Place
 from chunkmed.store.sealed import dumps
-from chunkmed.store.shards import Codec, ShardGrid, checksum, decode_into, encode, seal
+from chunkmed.store.shards import (
+    Codec,
+    ShardGrid,
+    checksum,
+    decode_into,
+    encode,
+    index_bytes,
+    needs_most,
+    seal,
+)
+from chunkmed.store.spans import opened
 
 __all__ = ["ArrayWriter", "StoredArray", "create_array", "open_array"]
 
@@ -50,9 +60,9 @@ class StoredArray:
         Whether a shard that is not there holds the fill value, as zarr says, or is an error.
     """
 
-    def __init__(self, path: str | Path, commit: str | None, *, fill_missing: bool = False) -> None:
+    def __init__(self, path: str | Place, commit: str | None, *, fill_missing: bool = False) -> None:
         # Absolute: a worker may run in another folder.
-        self.path, self.commit, self.fill_missing = Path(path).absolute(), commit, fill_missing
+        self.path, self.commit, self.fill_missing = _absolute(path), commit, fill_missing
         self.grid, self._stored, self.packing = sharding_of(_read_metadata(self.path), str(self.path))
         self.dtype = self._stored.newbyteorder("=")
         self.shape, self.chunks = self.grid.shape, self.grid.shard
@@ -92,21 +102,23 @@ class StoredArray:
     def _read_shard(self, index: tuple[int, ...], box: Box, out: Array) -> None:
         key = _key(index)
         path = self.path / key
+        sealed = None if self.commit is None else seal(self.commit, key)
+        # A file is read by its parts as it is.
+        most = not isinstance(path, Path) and needs_most(self.grid, index, box)
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            with opened(path, tail=index_bytes(self.grid, self.packing), most=most) as source:
+                decode_into(source, self.grid, self.packing, index, box, out, sealed, str(path))
         except OSError as error:
             if not self.fill_missing or not isinstance(error, FileNotFoundError):
                 raise _missing(path, error) from error
             out[self.grid.part(index, box)] = self.packing.fill
-            return
-        try:
-            sealed = None if self.commit is None else seal(self.commit, key)
-            decode_into(handle, self.grid, self.packing, index, box, out, sealed, str(path))
-        finally:
-            os.close(handle)
 
 
-def _missing(path: Path, error: OSError) -> StoreError:
+def _absolute(path: str | Place) -> Place:
+    return path if isinstance(path, ObjectPath) else Path(path).absolute()
+
+
+def _missing(path: Place, error: OSError) -> StoreError:
     absent = isinstance(error, FileNotFoundError)
     return StoreError(
         "stored values are missing" if absent else "stored values cannot be read",
@@ -117,7 +129,7 @@ def _missing(path: Path, error: OSError) -> StoreError:
     )
 
 
-def _read_metadata(path: Path) -> dict[str, Any]:
+def _read_metadata(path: Place) -> dict[str, Any]:
     try:
         meta: dict[str, Any] = json.loads((path / "zarr.json").read_bytes())
     except (OSError, ValueError) as error:
@@ -134,8 +146,8 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 class ArrayWriter:
     """An array that blocks are written into; a block is made of whole shards."""
 
-    def __init__(self, path: str | Path, grid: ShardGrid, dtype: Any, codec: Codec, commit: str) -> None:
-        self.path = Path(path).absolute()
+    def __init__(self, path: str | Place, grid: ShardGrid, dtype: Any, codec: Codec, commit: str) -> None:
+        self.path = _absolute(path)
         self.grid, self.dtype, self.codec, self.commit = grid, np.dtype(dtype), codec, commit
 
     @property
@@ -176,7 +188,7 @@ class ArrayWriter:
         return sum(map(len, pieces)), checksum(pieces)
 
     @cached_property
-    def _folders(self) -> set[Path]:
+    def _folders(self) -> set[Place]:
         """Folders that are known to exist."""
         return set()
 
@@ -185,7 +197,7 @@ class ArrayWriter:
 
 
 def create_array(
-    path: str | Path,
+    path: str | Place,
     shape: Sequence[int],
     dtype: Any,
     *,
@@ -199,13 +211,13 @@ def create_array(
     if kind.kind not in "biuf" or kind.itemsize > 8:
         raise StoreError(f"values of dtype {kind} cannot be stored", kind="bad-dtype", fix="astype first")
     meta = dumps(sharded_array(shape, kind, layout, IMAGE_CODEC, dims, attributes or {}))
-    path = Path(path)
+    path = _absolute(path)
     files.make_folder(path)
     files.write(path / "zarr.json", [meta])
     grid = ShardGrid(tuple(int(n) for n in shape), layout.shard, layout.inner)
     return ArrayWriter(path, grid, kind, IMAGE_CODEC, commit), meta
 
 
-def open_array(path: str | Path, commit: str | None, *, fill_missing: bool = False) -> StoredArray:
+def open_array(path: str | Place, commit: str | None, *, fill_missing: bool = False) -> StoredArray:
     """Return a stored array to read from; ``commit`` is None where others wrote it."""
     return StoredArray(path, commit, fill_missing=fill_missing)

@@ -19,10 +19,13 @@ import google_crc32c
 
 from chunkmed.errors import StoreError
 from chunkmed.store import files
+from chunkmed.store.attempts import Attempt, attempted
 from chunkmed.store.listing import is_ours, is_unlisted, list_label
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import MANIFEST, Manifest, Objects, file_checksum
 from chunkmed.store.naming import LEFT, OLD, PARTIAL
+from chunkmed.store.place import ObjectPath, Place
+from chunkmed.store.refused import exists_already, not_replaceable
 
 __all__ = ["Staging", "repair", "staged", "writing"]
 
@@ -103,20 +106,20 @@ class Staging:
 
 @contextmanager
 def staged(
-    target: Path,
+    target: Place,
     fingerprint: str,
     *,
     listing: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-) -> Iterator[Staging | None]:
+) -> Iterator[Staging | Attempt | None]:
     """Give a node to write; it takes the place of ``target`` when the block ends well.
 
     None is given where the same write was committed before and cut off before it was listed.
 
     Parameters
     ----------
-    target : Path
-        The node folder.
+    target : path
+        The node folder: ``labels/NAME`` below its store for a label image.
     fingerprint : str
         Hash of inputs, settings and version.
     listing : mapping, optional
@@ -128,9 +131,13 @@ def staged(
     Raises
     ------
     StoreError
-        ``exists``, ``not-a-store``, ``locked``, or ``unwritable``; what is finished is kept for a
-        resume.
+        ``exists``, ``not-a-store``, ``locked`` (on object stores ``overtaken``), or ``unwritable``;
+        what is finished is kept for a resume.
     """
+    if isinstance(target, ObjectPath):
+        with attempted(target, fingerprint, listing, overwrite) as attempt:
+            yield attempt
+        return
     store = target if listing is None else target.parents[1]
     with ExitStack() as stack:
         with writing(target):
@@ -174,15 +181,9 @@ def _check_below(target: Path, store: Path) -> None:
 
 def _check_replaceable(target: Path, overwrite: bool) -> None:
     if not overwrite:
-        raise _exists(target)
+        raise exists_already(target)
     if not is_ours(target) and not _is_empty(target):
-        raise StoreError(
-            "what is there is not a store that chunkmed wrote",
-            kind="not-a-store",
-            where=str(target),
-            kept="nothing was touched",
-            fix="choose another name, or remove it yourself",
-        )
+        raise not_replaceable(target)
 
 
 def _is_empty(path: Path) -> bool:
@@ -255,17 +256,8 @@ def _lines(ledger: Path) -> Iterator[str]:
             yield line.decode()
 
 
-def _exists(target: Path) -> StoreError:
-    return StoreError(
-        "the output exists already",
-        kind="exists",
-        where=str(target),
-        fix="choose another name, or pass overwrite=True (--overwrite)",
-    )
-
-
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Place) -> Iterator[None]:
     """Turn what the file system refuses into an error that says what was kept."""
     try:
         yield
@@ -273,7 +265,7 @@ def writing(path: Path) -> Iterator[None]:
         raise _unwritable(path, error) from error
 
 
-def _unwritable(path: Path, error: OSError) -> StoreError:
+def _unwritable(path: Place, error: OSError) -> StoreError:
     name = errno.errorcode.get(error.errno or 0, "OSError")
     return StoreError(
         "the output cannot be written",

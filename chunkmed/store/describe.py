@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from chunkmed.grid import mean_step
 from chunkmed.store.image import StoredImage, array_path, open_image
 from chunkmed.store.listing import label_names
 from chunkmed.store.manifest import Manifest
+from chunkmed.store.nodes import node_of
+from chunkmed.store.place import Place
 
 __all__ = ["describe"]
 
 
-def describe(store: Path) -> dict[str, Any]:
+def describe(store: Place) -> dict[str, Any]:
     """Return the contents of a store as plain values, ready for JSON.
 
     Parameters
     ----------
-    store : Path
+    store : path
         A store that chunkmed wrote.
 
     Returns
     -------
     dict
-        ``path``, ``version``, ``commit``, ``assumptions``, ``history`` and ``image``; ``labels`` by
-        name. An image has ``dims``, ``dtype``, ``attributes``, ``axes`` (name -> unit, first and
-        last position) and ``levels`` (shape, spacing, bytes uncompressed and stored, shards).
+        ``path``, ``node`` (the zarr group, for other readers), ``version``, ``commit``,
+        ``assumptions``, ``history`` and ``image``; ``labels`` by name. An image has ``dims``,
+        ``dtype``, ``attributes``, ``axes`` (name -> unit, first and last position) and ``levels``
+        (shape, spacing, bytes uncompressed and stored, shards).
 
     Raises
     ------
@@ -38,6 +40,7 @@ def describe(store: Path) -> dict[str, Any]:
     labels = {name: _image(store, name, open_image(store, name)) for name in label_names(store)}
     return {
         "path": str(store),
+        "node": str(node_of(store)),
         "version": image.about.get("version"),
         "commit": image.about["commit"],
         "series_key": image.about.get("series_key"),
@@ -48,8 +51,8 @@ def describe(store: Path) -> dict[str, Any]:
     }
 
 
-def _image(store: Path, label: str | None, image: StoredImage) -> dict[str, Any]:
-    stored = Manifest.read(store if label is None else store / "labels" / label)
+def _image(store: Place, label: str | None, image: StoredImage) -> dict[str, Any]:
+    stored = Manifest.read(node_of(store, label))
     levels = [image, *(open_image(store, label, level) for level in range(1, image.levels))]
     return {
         "dims": list(image.dims),

@@ -1,4 +1,4 @@
-"""Every operation by which the store changes a file system, and nothing else: tests count them.
+"""Every operation by which the store changes a file system or writes an object: tests count them.
 
 A test can kill the process, or make an operation fail, before and after each of them.
 """
@@ -9,15 +9,18 @@ import ctypes
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chunkmed.store.operations import Watcher, operation, watch
+from chunkmed.store.place import ObjectPath, Place
+
 __all__ = [
     "Appender",
+    "Watcher",
     "exchange",
     "make_folder",
     "remove_file",
@@ -27,10 +30,6 @@ __all__ = [
     "watch",
     "write",
 ]
-
-#: Called with ("before" or "after", operation, path).
-Watcher = Callable[[str, str, Path], None]
-_watchers: list[Watcher] = []
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -43,32 +42,16 @@ _SYNC_THREADS = 8
 _SYNC_AT_ONCE = 64
 
 
-@contextmanager
-def watch(watcher: Watcher) -> Iterator[None]:
-    """Call a function before and after every operation."""
-    _watchers.append(watcher)
-    try:
-        yield
-    finally:
-        _watchers.remove(watcher)
-
-
-@contextmanager
-def _operation(name: str, path: Path) -> Iterator[None]:
-    for watcher in _watchers:
-        watcher("before", name, path)
-    yield
-    for watcher in _watchers:
-        watcher("after", name, path)
-
-
-def make_folder(path: Path, below: Path | None = None) -> None:
+def make_folder(path: Place, below: Place | None = None) -> None:
     """Make a folder and those above it, as far as ``below``, which must exist.
 
-    A task that outlives its write must not bring a folder back that was swept.
+    A task that outlives its write must not bring a folder back that was swept. Object stores have
+    no folders.
     """
-    with _operation("make folder", path):
-        if below is None:
+    if isinstance(path, ObjectPath):
+        return
+    with operation("make folder", path):
+        if not isinstance(below, Path):
             path.mkdir(parents=True, exist_ok=True)
             return
         for part in path.relative_to(below).parts:
@@ -76,16 +59,19 @@ def make_folder(path: Path, below: Path | None = None) -> None:
             below.mkdir(exist_ok=True)
 
 
-def write(path: Path, pieces: Sequence[bytes], *, sync: bool = False, shared: bool = False) -> None:
+def write(path: Place, pieces: Sequence[bytes], *, sync: bool = False, shared: bool = False) -> None:
     """Write a file whole: under another name first, then in its place.
 
     Without ``sync`` the disk is asked to begin at once, so that little is left to wait for when the
     node is committed. Where the file is ``shared`` another process may write the same one: a task
-    that was given up for lost; its draft then has a name of its own.
+    that was given up for lost; its draft then has a name of its own. Object stores do all this.
     """
+    if isinstance(path, ObjectPath):
+        path.write(b"".join(pieces))
+        return
     mark = f".{uuid.uuid4().hex[:8]}" if shared else ""
     draft = path.with_name(f"{path.name}{mark}.draft")
-    with _operation("write", path):
+    with operation("write", path):
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             _write_all(handle, [memoryview(piece) for piece in pieces if piece])
@@ -98,7 +84,7 @@ def write(path: Path, pieces: Sequence[bytes], *, sync: bool = False, shared: bo
             raise
         finally:
             os.close(handle)
-    with _operation("rename", path):
+    with operation("rename", path):
         draft.replace(path)
 
 
@@ -138,7 +124,7 @@ class Appender:
 
     def append(self, line: bytes) -> None:
         """Add a line."""
-        with _operation("append", self.path):
+        with operation("append", self.path):
             if self._handle < 0:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 self._handle = os.open(self.path, flags, 0o666)
@@ -153,7 +139,7 @@ class Appender:
 
 def sync(place: Path, below: Iterable[Path] = ()) -> None:
     """Wait until a file or folder, and others that belong to it, have reached the disk."""
-    with _operation("sync", place):
+    with operation("sync", place):
         others = list(below)
         if len(others) < _SYNC_AT_ONCE:
             for other in others:
@@ -174,13 +160,13 @@ def _sync(path: Path) -> None:
 
 def rename(source: Path, target: Path) -> None:
     """Give a file or folder another name."""
-    with _operation("rename", target):
+    with operation("rename", target):
         source.rename(target)
 
 
 def exchange(first: Path, second: Path) -> bool:
     """Let two folders swap their names in one step; False where the file system cannot."""
-    with _operation("exchange", second):
+    with operation("exchange", second):
         try:
             call = ctypes.CDLL(None, use_errno=True).renameat2
         except AttributeError:
@@ -191,11 +177,11 @@ def exchange(first: Path, second: Path) -> bool:
 
 def remove_tree(path: Path) -> None:
     """Remove a folder and what is in it."""
-    with _operation("remove", path):
+    with operation("remove", path):
         shutil.rmtree(path)
 
 
 def remove_file(path: Path) -> None:
     """Remove a file."""
-    with _operation("remove", path):
+    with operation("remove", path):
         path.unlink(missing_ok=True)

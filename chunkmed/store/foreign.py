@@ -24,6 +24,7 @@ from chunkmed.provenance import content_hash
 from chunkmed.store import foreign_ngff
 from chunkmed.store.manifest import MANIFEST
 from chunkmed.store.naming import check_name
+from chunkmed.store.place import ObjectPath, Place
 
 __all__ = [
     "ForeignArray",
@@ -132,8 +133,11 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in (*_MARKS, MANIFEST))
 
 
-def is_ours(path: Path) -> bool:
+def is_ours(path: Place) -> bool:
     """Whether a store is, or was, one that chunkmed wrote: what is missing of it is damage."""
+    if isinstance(path, ObjectPath):
+        # Of others none are read from there.
+        return True
     if (path / MANIFEST).is_file():
         return True
     try:

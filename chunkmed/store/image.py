@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,21 @@ from chunkmed.coords import CHANNEL, coordinates
 from chunkmed.errors import InputError, StoreError
 from chunkmed.provenance import versions
 from chunkmed.store import files, ngff
+from chunkmed.store.answers import NO_ANSWER
 from chunkmed.store.arrays import ArrayWriter, StoredArray, create_array, open_array
-from chunkmed.store.commit import Staging, repair, writing
+from chunkmed.store.attempts import Attempt
+from chunkmed.store.commit import Staging, writing
 from chunkmed.store.layout import layout_of
-from chunkmed.store.listing import consolidate, label_names
+from chunkmed.store.listing import consolidated
 from chunkmed.store.manifest import MANIFEST, Manifest, checksums
 from chunkmed.store.metadata import coordinate_array, decode_coordinate, group
-from chunkmed.store.naming import check_name
+from chunkmed.store.nodes import identity, node_of, not_ours
+from chunkmed.store.place import ObjectPath, Place
+from chunkmed.store.pointer import store_of
 from chunkmed.store.pyramid import Level
-from chunkmed.store.sealed import damaged_metadata, dumps, read_sealed
+from chunkmed.store.sealed import damaged_metadata, dumps, read_sealed, write_sealed
 
-__all__ = ["StoredImage", "array_path", "create_image", "is_store", "open_image", "place_of"]
+__all__ = ["StoredImage", "array_path", "create_image", "open_image", "place_of"]
 
 
 #: How often a node is opened that is exchanged meanwhile.
@@ -36,14 +39,17 @@ def array_path(level: int = 0) -> str:
     return f"{level}/image"
 
 
-def place_of(array: StoredArray) -> tuple[Path, str | None, int] | None:
+def place_of(array: StoredArray) -> tuple[Place, str | None, int] | None:
     """Return store, label image (None: the image itself) and level that an array of ours belongs to.
 
     None for an array that is no level of an image: scratch, and what others wrote.
     """
-    folder, number = array.path.parents[1], array.path.parent.name
+    folder, number = array.path.parent.parent, array.path.parent.name
     if array.commit is None or array.path.name != "image" or not number.isdigit():
         return None
+    if isinstance(folder, ObjectPath):
+        found = store_of(folder)
+        return None if found is None else (*found, int(number))
     if not (folder / MANIFEST).is_file():
         return None
     above = folder.parents[1]
@@ -69,7 +75,7 @@ class StoredImage:
 
 
 def create_image(
-    staging: Staging,
+    staging: Staging | Attempt,
     levels: Sequence[Level],
     dtype: Any,
     *,
@@ -85,30 +91,32 @@ def create_image(
     With ``channels`` the second axis of the arrays holds so many.
     """
     with writing(staging.target):
-        writers = [
-            _create_level(
-                staging, level, channels, dtype, attributes, None if level.number else trigger_time_ms
-            )
-            for level in levels
-        ]
+        metadata: dict[str, bytes] = {}
+        writers = []
+        for level in levels:
+            times = None if level.number else trigger_time_ms
+            writers.append(_create_level(staging, level, channels, dtype, attributes, times, metadata))
         own = {"version": versions()["chunkmed"], "commit": staging.fingerprint, **about}
         own["affine"] = levels[0].grid.affine.tolist()
         described = ngff.multiscales(
             [level.grid for level in levels], name, label=label, channels=channels > 0
         )
-        root = group({"ome": described, "chunkmed": own})
-        consolidate(staging.folder, root, sync=False)
+        nodes = {path: json.loads(raw) for path, raw in metadata.items()}
+        root = consolidated(group({"ome": described, "chunkmed": own}), nodes)
+        write_sealed(staging.folder / "zarr.json", root, sync=False)
         return writers
 
 
 def _create_level(
-    staging: Staging,
+    staging: Staging | Attempt,
     level: Level,
     channels: int,
     dtype: Any,
     attributes: Mapping[str, Any],
     trigger_time_ms: Sequence[Sequence[float]] | None,
+    metadata: dict[str, bytes],
 ) -> ArrayWriter:
+    """Write a level but its voxels; add the metadata of its nodes by their paths."""
     grid, number = level.grid, level.number
     coords = coordinates(grid, trigger_time_ms)
     described = {**attributes, "coordinates": " ".join(key for key in coords if key not in grid.dims)}
@@ -131,16 +139,12 @@ def _create_level(
         files.make_folder((staging.folder / path).parent)
         files.write(staging.folder / path, [raw])
     staging.objects |= checksums(small)
+    ending = "/zarr.json"
+    metadata |= {key.removesuffix(ending): raw for key, raw in small.items() if key.endswith(ending)}
     return writer
 
 
-def is_store(path: Path) -> bool:
-    """Whether a path looks like an OME-Zarr store, or like what is left of one of ours."""
-    repair(path, path)
-    return (path / "zarr.json").is_file() or (path / ".zgroup").is_file() or (path / MANIFEST).is_file()
-
-
-def open_image(store: Path, label: str | None = None, level: int = 0) -> StoredImage:
+def open_image(store: Place, label: str | None = None, level: int = 0) -> StoredImage:
     """Return an image of a store, checked: committed, complete, metadata as it was written.
 
     Raises
@@ -151,48 +155,33 @@ def open_image(store: Path, label: str | None = None, level: int = 0) -> StoredI
         ``no-store``, ``no-label``, ``not-a-store``, ``uncommitted``, ``incomplete`` (naming what is
         missing) or ``damaged-metadata``.
     """
-    folder = store if label is None else store / "labels" / check_name(label)
     for _ in range(_TRIES):
-        before = _identity(folder)
+        before = identity(store, label)
         try:
-            return _open(store, folder, label, level)
-        except StoreError:
+            return _open(node_of(store, label), level)
+        except StoreError as error:
             # A writer may have put another node in its place between two looks.
-            if _identity(folder) == before:
+            if error.kind in NO_ANSWER or identity(store, label) == before:
                 raise
-    return _open(store, folder, label, level)
+    return _open(node_of(store, label), level)
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        found = folder.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _open(store: Path, folder: Path, label: str | None, level: int) -> StoredImage:
-    repair(folder, store)
-    if not store.exists():
-        raise no_store(store)
-    if label is not None and not folder.is_dir():
-        known = ", ".join(label_names(store)) or "none"
-        raise StoreError(
-            f"no label image {label!r}", kind="no-label", where=str(store), fix=f"it has: {known}"
-        )
+def _open(folder: Place, level: int) -> StoredImage:
     about = _about(folder)
     manifest = Manifest.read(folder)
     _check_complete(folder, manifest, str(about["commit"]))
     return _read_image(folder, manifest, about, level)
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def _about(folder: Place) -> dict[str, Any]:
     try:
         about: dict[str, Any] = read_sealed(folder / "zarr.json")["attributes"]["chunkmed"]
         about["commit"]
     except (OSError, KeyError) as error:
         raise not_ours(folder, error) from error
     except StoreError as error:
+        if error.kind in NO_ANSWER:
+            raise
         # Without our manifest beside it, it is somebody else's store, not a damaged one of ours.
         if (folder / MANIFEST).is_file():
             raise
@@ -200,23 +189,7 @@ def _about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def no_store(path: Path) -> StoreError:
-    """Return the error for a path where nothing is."""
-    return StoreError("no such store", kind="no-store", where=str(path), fix="check the path")
-
-
-def not_ours(folder: Path, error: Exception) -> StoreError:
-    """Return the error for a folder that chunkmed did not write."""
-    return StoreError(
-        "this is not a store that chunkmed wrote",
-        kind="not-a-store",
-        where=str(folder),
-        why=f"its root group lacks {error}" if isinstance(error, KeyError) else "it has no manifest of ours",
-        fix="convert the DICOM series again",
-    )
-
-
-def _check_complete(folder: Path, manifest: Manifest, commit: str) -> None:
+def _check_complete(folder: Place, manifest: Manifest, commit: str) -> None:
     if manifest.commit != commit:
         raise damaged_metadata(folder / MANIFEST, "manifest and root group are of different writes")
     missing = list(manifest.missing(folder))
@@ -231,7 +204,7 @@ def _check_complete(folder: Path, manifest: Manifest, commit: str) -> None:
         )
 
 
-def _read_image(folder: Path, manifest: Manifest, about: dict[str, Any], level: int) -> StoredImage:
+def _read_image(folder: Place, manifest: Manifest, about: dict[str, Any], level: int) -> StoredImage:
     levels = len({key.split("/")[0] for key in manifest.objects if key.endswith("/image/zarr.json")})
     if not -levels <= level < levels:
         raise InputError(
@@ -250,7 +223,7 @@ def _read_image(folder: Path, manifest: Manifest, about: dict[str, Any], level: 
     return StoredImage(array, coords, tuple(meta["dimension_names"]), attributes, about, levels)
 
 
-def _read_coordinate(folder: Path, manifest: Manifest, path: str) -> tuple[Any, ...]:
+def _read_coordinate(folder: Place, manifest: Manifest, path: str) -> tuple[Any, ...]:
     axis = json.loads(manifest.load(folder, f"{path}/zarr.json"))
     (chunk,) = [key for key in manifest.objects if key.startswith(f"{path}/c")]
     values = decode_coordinate(axis, manifest.load(folder, chunk))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -12,8 +11,17 @@ import numpy as np
 
 from chunkmed.errors import InputError, StoreError
 from chunkmed.store import files
+from chunkmed.store.place import Place
 
-__all__ = ["check_attributes", "damaged_metadata", "dumps", "read_sealed", "sealed_bytes", "write_sealed"]
+__all__ = [
+    "check_attributes",
+    "damaged_metadata",
+    "dumps",
+    "open_sealed",
+    "read_sealed",
+    "sealed_bytes",
+    "write_sealed",
+]
 
 _KEY = "checksum"
 #: Attributes by which xarray decodes values and coordinates.
@@ -107,12 +115,12 @@ def _is_intact(raw: bytes, content: Mapping[str, Any]) -> bool:
     return False
 
 
-def write_sealed(path: Path, content: Mapping[str, Any], *, sync: bool = True) -> None:
+def write_sealed(path: Place, content: Mapping[str, Any], *, sync: bool = True) -> None:
     """Write JSON with its checksum, in one step; without ``sync`` it is a commit's to wait for."""
     files.write(path, [sealed_bytes(content)], sync=sync)
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
+def read_sealed(path: Place) -> dict[str, Any]:
     """Read JSON and refuse it where it is not what was written.
 
     Raises
@@ -122,7 +130,11 @@ def read_sealed(path: Path) -> dict[str, Any]:
     StoreError
         ``damaged-metadata``.
     """
-    raw = path.read_bytes()
+    return open_sealed(path.read_bytes(), path)
+
+
+def open_sealed(raw: bytes, path: Place) -> dict[str, Any]:
+    """Return the JSON that bytes hold; ``damaged-metadata`` where it is not what was written."""
     try:
         content = json.loads(raw)
         intact = isinstance(content, dict) and _is_intact(raw, content)
@@ -133,7 +145,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def damaged_metadata(path: Path, why: str) -> StoreError:
+def damaged_metadata(path: Place, why: str) -> StoreError:
     """Return the error for metadata that is not what was written."""
     return StoreError(
         "the metadata of a store is damaged",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
+import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,9 @@ from numcodecs import blosc, zstd
 from numcodecs.gzip import GZip
 
 from chunkmed.errors import StoreError
+from chunkmed.store.spans import Bytes
 
-__all__ = ["Codec", "Packing", "ShardGrid", "decode_into", "encode", "seal"]
+__all__ = ["Codec", "Packing", "ShardGrid", "decode_into", "encode", "index_bytes", "needs_most", "seal"]
 
 Array = npt.NDArray[Any]
 Box = Sequence[tuple[int, int]]
@@ -173,7 +174,7 @@ def checksum(pieces: Sequence[bytes]) -> int:
 
 
 def decode_into(
-    handle: int,
+    source: Bytes,
     grid: ShardGrid,
     packing: Packing,
     index: Sequence[int],
@@ -186,8 +187,8 @@ def decode_into(
 
     Parameters
     ----------
-    handle : int
-        Open file descriptor of the shard.
+    source : Bytes
+        The shard.
     grid : ShardGrid
         Layout of the array.
     packing : Packing
@@ -209,46 +210,58 @@ def decode_into(
         If anything read is not what was written.
     """
     corner = [i * s for i, s in zip(index, grid.shard, strict=True)]
-    size = os.fstat(handle).st_size
-    table = _read_index(handle, size, grid, packing, sealed, where)
+    table = _read_index(source, grid, packing, sealed, where)
+    if source.asks:
+        places = _touched_inner(grid, index, box)
+        chunks = [(int(table[place][0]), int(table[place][1])) for place in places]
+        source.announce([(0, len(sealed or b"")), *(c for c in chunks if sum(c) <= source.size)])
+    if sealed and source.read(0, len(sealed)) != sealed:
+        raise damaged(where, "it belongs to another place or an older write")
     scratch = np.empty(grid.inner, dtype=out.dtype)
     for place in _touched_inner(grid, index, box):
         start = [c + p * n for c, p, n in zip(corner, place, grid.inner, strict=True)]
-        source, target = _overlap(start, grid, box)
+        part, target = _overlap(start, grid, box)
         offset, length = (int(value) for value in table[place])
         if offset == _EMPTY:
             out[target] = packing.fill
-        elif offset + length > size:
+        elif offset + length > source.size:
             raise damaged(where, "its index points outside it")
         else:
-            _unpack(handle, offset, length, packing, scratch, where)
-            out[target] = scratch[source]
+            _unpack(source, offset, length, packing, scratch, where)
+            out[target] = scratch[part]
 
 
 def _read_index(
-    handle: int, size: int, grid: ShardGrid, packing: Packing, sealed: bytes | None, where: str
+    source: Bytes, grid: ShardGrid, packing: Packing, sealed: bytes | None, where: str
 ) -> npt.NDArray[np.uint64]:
-    front = len(sealed or b"")
-    needed = int(np.prod(grid.counts)) * 16 + _CRC_BYTES * packing.index_checked
-    if size < front + needed:
-        raise damaged(where, f"it is cut off at {size} bytes")
-    if sealed and os.pread(handle, front, 0) != sealed:
-        raise damaged(where, "it belongs to another place or an older write")
-    start = 0 if packing.index_first else size - needed
-    raw = _read(handle, start, needed, packing.index_checked, where, "its index")
+    needed = index_bytes(grid, packing)
+    if source.size < len(sealed or b"") + needed:
+        raise damaged(where, f"it is cut off at {source.size} bytes")
+    start = 0 if packing.index_first else source.size - needed
+    raw = _read(source, start, needed, packing.index_checked, where, "its index")
     return np.frombuffer(raw, dtype="<u8").reshape((*grid.counts, 2))
 
 
-def _read(handle: int, start: int, length: int, checked: bool, where: str, what: str) -> bytes:
+def index_bytes(grid: ShardGrid, packing: Packing) -> int:
+    """Return the size of the index of a shard."""
+    return math.prod(grid.counts) * 16 + _CRC_BYTES * packing.index_checked
+
+
+def _read(source: Bytes, start: int, length: int, checked: bool, where: str, what: str) -> bytes:
     """Return bytes of a file, compared with the checksum that follows them."""
     wanted = length - _CRC_BYTES * checked
     # Read apart: google_crc32c takes bytes only, and a slice of them would be a copy.
-    raw = os.pread(handle, wanted, start) if wanted > 0 else b""
+    raw = source.read(start, wanted) if wanted > 0 else b""
     if len(raw) != wanted:
         raise damaged(where, f"{what} is cut off")
-    if checked and _crc(raw) != os.pread(handle, _CRC_BYTES, start + wanted):
+    if checked and _crc(raw) != source.read(start + wanted, _CRC_BYTES):
         raise damaged(where, f"{what} does not match its checksum")
     return raw
+
+
+def needs_most(grid: ShardGrid, index: Sequence[int], box: Box) -> bool:
+    """Whether a box touches at least half of the inner chunks of a shard."""
+    return 2 * sum(1 for _ in _touched_inner(grid, index, box)) >= math.prod(grid.counts)
 
 
 def _touched_inner(grid: ShardGrid, index: Sequence[int], box: Box) -> Iterator[tuple[int, ...]]:
@@ -269,8 +282,8 @@ def _overlap(start: Sequence[int], grid: ShardGrid, box: Box) -> tuple[Any, Any]
     return tuple(source), tuple(target)
 
 
-def _unpack(handle: int, offset: int, length: int, packing: Packing, out: Array, where: str) -> None:
-    packed = _read(handle, offset, length, packing.checked, where, "a chunk")
+def _unpack(source: Bytes, offset: int, length: int, packing: Packing, out: Array, where: str) -> None:
+    packed = _read(source, offset, length, packing.checked, where, "a chunk")
     target = out.reshape(-1).view(np.uint8)
     try:
         if packing.compressor == "blosc":

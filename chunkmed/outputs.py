@@ -1,0 +1,86 @@
+"""Where the results of a job go: a folder, or a prefix of an object store they are brought to one by one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from chunkmed.errors import StoreError
+from chunkmed.store import ObjectPath, Place, is_url, locate
+
+__all__ = ["Outputs"]
+
+
+class Outputs:
+    """A place for tables, pictures and stores; a context manager.
+
+    Parameters
+    ----------
+    out : path or URL
+        Made if it is a folder that is missing.
+
+    Attributes
+    ----------
+    place : path or ObjectPath
+        Where results lie in the end.
+    folder : Path
+        Where files are written; :meth:`publish` brings them to their place.
+
+    Raises
+    ------
+    StoreError
+        ``unwritable``.
+    """
+
+    def __init__(self, out: str | os.PathLike[str]) -> None:
+        found = locate(out)
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self.place: Place
+        if isinstance(found, ObjectPath):
+            self._temporary = tempfile.TemporaryDirectory(prefix="chunkmed-results-")
+            self.place, self.folder = found, Path(self._temporary.name)
+        else:
+            # As it was given: messages name it so.
+            self.place = self.folder = _made_folder(found if is_url(out) else Path(out))
+
+    def publish(self, files: Iterable[Path]) -> list[Place]:
+        """Bring finished files to their place; return where they are."""
+        if not isinstance(self.place, ObjectPath):
+            return list(files)
+        published: list[Place] = []
+        for file in files:
+            target = self.place / file.name
+            target.write(file.read_bytes())
+            published.append(target)
+        return published
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+
+def _made_folder(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise StoreError(
+            "the output folder cannot be made",
+            kind="unwritable",
+            where=str(out),
+            why=error.strerror or str(error),
+            fix="choose another folder",
+        ) from error
+    return out
