@@ -25,7 +25,7 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Source
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.run import observing
-from chunkmed.graph.scratch import _base as scratch_folder
+from chunkmed.graph.scratch import scratch_folder
 from chunkmed.graph.views import view
 
 RNG = np.random.default_rng(5)
