@@ -11,7 +11,7 @@ import xarray as xr
 
 from chunkmed import store
 from chunkmed.coords import attach, check_grid, four_dims, grid_of
-from chunkmed.errors import InputError
+from chunkmed.errors import InputError, SourceError
 from chunkmed.foreign import Described, is_foreign, open_foreign
 from chunkmed.formats.dicom_seg import Segmentation, SegReader, is_segmentation, read_segmentation
 from chunkmed.formats.seg_placing import own_grid, placed_in
@@ -103,6 +103,9 @@ def _foreign(
 ) -> xr.DataArray:
     where = Path(path).name if isinstance(path, str | os.PathLike) else "the array"
     if not is_foreign(path):
+        if isinstance(path, str | os.PathLike) and not Path(path).exists():
+            what = "no such file or folder"
+            raise SourceError(what, kind="no-such-path", where=str(path), fix="check the path")
         raise InputError(
             "these are no labels",
             kind="not-labels",

@@ -58,6 +58,8 @@ _ALIKE = (
     *("test_dcm2niix.py", "test_labels.py", "test_foreign_images.py"),
     "tests/services/test_object_stores.py",
     "test_scipys.py::test_scipys_own_tests",
+    # Pages, readers and peers of others, peaks of processes.
+    *("tests/test_guide.py", "tests/store/test_readers.py", "tests/memory/", "test_phantoms.py"),
 )
 
 

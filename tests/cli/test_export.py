@@ -40,7 +40,7 @@ def test_a_store_and_dicom_as_nifti(root, tmp_path):
     np.testing.assert_array_equal(cm.open(tmp_path / "a.nii.gz"), image)
     invoked(export, root / "study", tmp_path / "b.nii", "--time", 1)
     np.testing.assert_array_equal(cm.open(tmp_path / "b.nii")[0], image[1])
-    invoked(export, root / "image.zarr", tmp_path / "c.nii", "--label", "bright", "--memory", "1 GB")
+    invoked(export, root / "image.zarr", tmp_path / "c.nii", "--label", "bright", "--memory", "4 GB")
     np.testing.assert_array_equal(cm.open_labels(tmp_path / "c.nii", like=image), image > 50)
 
 

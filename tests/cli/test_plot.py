@@ -51,8 +51,8 @@ def test_slices_over_time_as_vectors(stored, tmp_path, capsys):
     [
         (["a.docx"], 2, "no pictures are written as 'a.docx'"),
         (["a.png", "--window", "chest"], 2, "no window 'chest'"),
-        (["a.png", "--window", "1,2,3"], 2, "--window 1,2,3; give 2 numbers"),
-        (["a.png", "--lps", "0,0"], 2, "--lps 0,0; give 3 numbers"),
+        (["a.png", "--window", "1,2,3"], 2, "give 2 numbers"),
+        (["a.png", "--lps", "0,0"], 2, "give 3 numbers"),
         (["a.png", "--lps", "0,0,999"], 2, "lies outside the image"),
         (["a.png", "--time", "2"], 2, "t = 2"),
         (["a.png", "--labels", "none"], 1, "no label image 'none'"),
@@ -64,4 +64,4 @@ def test_refusals(stored, capsys, words, code, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found, out, err = run(capsys, stored, *words)
     assert (found, out) == (code, "") and err.startswith("chunkmed: ") and said in err
-    assert len(err.splitlines()) == 1 and not list(tmp_path.iterdir())
+    assert all(line.startswith("  ") for line in err.splitlines()[1:]) and not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from many_blocks import sourced
 import chunkmed as cm
 import chunkmed.ndimage as ndi
 from chunkmed.coords import attach
-from chunkmed.errors import InputError
+from chunkmed.errors import ChunkmedError, InputError
 from chunkmed.grid import Grid
 from chunkmed.job import run_job
 from chunkmed.recipe import plan_recipe
@@ -167,10 +167,10 @@ def test_arrays_are_taken_by_their_shape(image):
 def test_what_is_no_label_image(image, tmp_path):
     (tmp_path / "a.txt").write_text("LV")
     cm.save(image.astype("f4"), tmp_path / "a.zarr")
-    for path in (tmp_path / "a.txt", tmp_path / "gone.nrrd", tmp_path / "a.zarr"):
-        with pytest.raises(InputError) as refused:
-            cm.open_labels(path, like=image)
-        assert refused.value.kind == "not-labels"
+    for name, kind in (("a.txt", "not-labels"), ("gone.nrrd", "no-such-path"), ("a.zarr", "not-labels")):
+        with pytest.raises(ChunkmedError) as refused:
+            cm.open_labels(tmp_path / name, like=image)
+        assert refused.value.kind == kind
 
 
 RECIPE = """

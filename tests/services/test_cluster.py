@@ -228,8 +228,9 @@ def test_options_of_the_command_line(options, said, capsys, tmp_path):
     with pytest.raises(SystemExit) as ended:
         main(["run", "threshold-objects", str(tmp_path), str(tmp_path / "out"), *options.split()])
     assert ended.value.code == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and said in lines[0]
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.startswith("chunkmed: ") and all(line.startswith("  ") for line in rest)
+    assert said in " ".join([first, *rest])
     assert not (tmp_path / "out").exists()
 
 
