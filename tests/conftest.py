@@ -60,6 +60,9 @@ _ALIKE = (
     "test_scipys.py::test_scipys_own_tests",
     # Pages, readers and peers of others, peaks of processes.
     *("tests/test_guide.py", "tests/store/test_readers.py", "tests/memory/", "test_phantoms.py"),
+    # Kernels and what is built on them alone: the parity table runs on all.
+    *("tests/kernels/", "test_masks.py", "test_resample.py", "test_compare.py", "test_tracking.py"),
+    *("test_same_grid.py", "tests/faults/", "tests/recipe/", "test_totals.py", "test_linear.py"),
 )
 
 
