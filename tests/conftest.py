@@ -66,13 +66,24 @@ _ALIKE = (
 )
 
 
+#: Seconds each, beside others that show nearly the same: with CHUNKMED_LONG=1 only.
+_LONG = (
+    *("test_readers.py::test_bioio", "test_readers.py::test_zarr_with_zarrs"),
+    *("ejection_fraction[4004]", "ejection_fraction[5005]"),
+    *("integers_is_rounded_like_numpy[int8", "integers_is_rounded_like_numpy[uint32"),
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if sys.version_info < (3, 12) or os.environ.get("CHUNKMED_LONG"):
+    if os.environ.get("CHUNKMED_LONG"):
         return
-    skip = pytest.mark.skip(reason="the same on every Python; CHUNKMED_LONG=1 runs on all")
+    alike = pytest.mark.skip(reason="the same on every Python; CHUNKMED_LONG=1 runs on all")
+    long = pytest.mark.skip(reason="long; CHUNKMED_LONG=1 runs it")
     for item in items:
-        if any(name in item.nodeid for name in _ALIKE):
-            item.add_marker(skip)
+        if any(name in item.nodeid for name in _LONG):
+            item.add_marker(long)
+        elif sys.version_info >= (3, 12) and any(name in item.nodeid for name in _ALIKE):
+            item.add_marker(alike)
 
 
 def _together(nodeid: str) -> str:

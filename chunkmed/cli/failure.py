@@ -22,6 +22,7 @@ __all__ = ["INTERRUPTED", "SOME_FAILED", "TERMINATED", "described", "show"]
 SOME_FAILED, INTERRUPTED, TERMINATED = 3, 130, 143
 _RESUMES = "what is finished is kept, nothing half-written shows: the same command goes on from there"
 _IDENTIFIER = re.compile(r"\bfile ([0-9a-f]{12})\b")
+_PACKAGE = Path(__file__).parents[1]
 _INDENT, _NARROWEST, _MOST_FILES = 10, 40, 6
 
 
@@ -68,7 +69,7 @@ def _unexpected(error: BaseException) -> ChunkmedError:
 def _raised_in(error: BaseException) -> str:
     """Return the place in chunkmed that an exception came through last."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if f"{Path('/chunkmed/')}" in frame.filename] or list(frames)
+    ours = [frame for frame in frames if _PACKAGE in Path(frame.filename).parents] or list(frames)
     if not ours:
         return ""
     return f"{'/'.join(Path(ours[-1].filename).parts[-2:])}:{ours[-1].lineno}, {ours[-1].name}"

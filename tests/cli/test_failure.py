@@ -37,12 +37,17 @@ def run(monkeypatch, capfd):
     def call(error: BaseException | int, *words: str) -> tuple[int, str, str]:
         def scan(*_: object, **__: object) -> object:
             if isinstance(error, int):
-                os.kill(os.getpid(), error)
+                signal.raise_signal(error)
             raise error if isinstance(error, BaseException) else AssertionError("no signal came")
 
         monkeypatch.setattr(dicom, "scan", scan)
-        with pytest.raises(SystemExit) as ended:
-            chunkmed.cli.main(list(words) or ["scan", "x"])
+        # Workers of a test run ignore Ctrl-C.
+        ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                chunkmed.cli.main(list(words) or ["scan", "x"])
+        finally:
+            signal.signal(signal.SIGINT, ctrl_c)
         return ended.value.code, *capfd.readouterr()
 
     yield call
