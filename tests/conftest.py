@@ -63,6 +63,7 @@ _ALIKE = (
     # Kernels and what is built on them alone: the parity table runs on all.
     *("tests/kernels/", "test_masks.py", "test_resample.py", "test_compare.py", "test_tracking.py"),
     *("test_same_grid.py", "tests/faults/", "tests/recipe/", "test_totals.py", "test_linear.py"),
+    *("tests/test_main_job.py", "test_warp.py"),
 )
 
 
@@ -71,6 +72,7 @@ _LONG = (
     *("test_readers.py::test_bioio", "test_readers.py::test_zarr_with_zarrs"),
     *("ejection_fraction[4004]", "ejection_fraction[5005]"),
     *("integers_is_rounded_like_numpy[int8", "integers_is_rounded_like_numpy[uint32"),
+    *("tests/benchmarks/", "test_trace.py::test_processes", "test_a_process_that_has_just_begun"),
 )
 
 

@@ -277,7 +277,7 @@ def test_what_does_not_fit_at_once_is_cut():
 def test_explanations_show_every_pass():
     image = view(Source(Imagined()))
     mask = cm.checkpoint(ndi.gaussian_filter(image, (0, 1, 1, 1)) > 3)
-    with cm.config(memory="2 GB", workers=2):
+    with cm.config(memory="8 GB", workers=2):
         text = str(cm.explain(ndi.binary_closing(mask)))
     assert "pass 1 of 2: kept, as cm.checkpoint says" in text
     assert "read what was kept after checkpoint" in text
@@ -318,7 +318,7 @@ def _depths(node):
 def test_boxes_are_drawn_as_they_are_needed():
     image = view(Source(Zeros((1000, 80, 80, 8), (1, 8, 8, 8))))
     seen, drawn = [], []
-    with patch("chunkmed.graph.plan.MAX_BLOCK_BYTES", 512), cm.config(memory="2 GB", workers=2):
+    with patch("chunkmed.graph.plan.MAX_BLOCK_BYTES", 512), cm.config(memory="8 GB", workers=2):
         program = make_program([lift(image > 3).node], unit=(1, 8, 8, 8))
         assert program.plan.tasks == 100_000
         with patch("chunkmed.graph.plan.chunk_boxes", _counting(drawn)):
