@@ -63,7 +63,7 @@ _ALIKE = (
     # Kernels and what is built on them alone: the parity table runs on all.
     *("tests/kernels/", "test_masks.py", "test_resample.py", "test_compare.py", "test_tracking.py"),
     *("test_same_grid.py", "tests/faults/", "tests/recipe/", "test_totals.py", "test_linear.py"),
-    *("tests/test_main_job.py", "test_warp.py"),
+    *("tests/test_main_job.py", "test_warp.py", "test_program.py", "test_reductions.py"),
 )
 
 
