@@ -89,6 +89,9 @@ def publish(out: Path, outcome: Outcome, made: Path) -> None:
         The folder, beside the place it goes to.
     """
     final = case_folder(out, outcome.case)
+    # Of a process that was killed while it wrote.
+    for draft in made.glob(".*.draft"):
+        draft.unlink()
     text = json.dumps(asdict(outcome), indent=1, ensure_ascii=False, default=str)
     (made / RECORD).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     _to_disk(made)

@@ -54,9 +54,12 @@ def test_a_case_whose_process_died_goes_on(tmp_path):
     case = cohort.cases()[0]["case"]
     made = partial_folder(out, case)
     written = (made / "image.zarr" / "zarr.json").stat()
+    # As a process leaves it that is killed while it writes a table.
+    (made / ".table.parquet.7.draft").write_bytes(b"half")
     marker.touch()
     status = cohort.retry()
     assert status.done == 1 and not made.exists()
+    assert not [*out.rglob(".*.draft")]
     again = (case_folder(out, case) / "image.zarr" / "zarr.json").stat()
     assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
     assert cohort.table()["count"].to_pylist() == [32]
