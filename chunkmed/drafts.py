@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["draft_of"]
+__all__ = ["draft_of", "sweep_drafts"]
 
 
 @contextmanager
@@ -19,4 +19,10 @@ def draft_of(path: Path) -> Iterator[Path]:
         yield draft
         draft.replace(path)
     finally:
+        draft.unlink(missing_ok=True)
+
+
+def sweep_drafts(folder: Path) -> None:
+    """Remove drafts of processes that were killed while they wrote; nobody may write in the folder now."""
+    for draft in folder.glob(".*.draft"):
         draft.unlink(missing_ok=True)

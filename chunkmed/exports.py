@@ -21,6 +21,7 @@ from chunkmed.graph.nodes import Node
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.views import natural_block
 from chunkmed.grid import UNIFORM_TOLERANCE, Grid
+from chunkmed.store import files
 
 __all__ = ["check_absent", "to_nifti", "writing"]
 
@@ -84,7 +85,7 @@ def to_nifti(
                 pass
             if packed:
                 gzip_file(plain, draft, current_budget().workers)
-            _sync(draft)
+            files.sync(draft)
         finally:
             if packed:
                 plain.unlink(missing_ok=True)
@@ -153,11 +154,3 @@ def writing(target: Path) -> Iterator[None]:
             kept="nothing was left half-written",
             fix="make space, or choose another folder",
         ) from error
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chunkmed.cohort.settings import no_cohort
 from chunkmed.drafts import draft_of
 from chunkmed.errors import StoreError
 
@@ -139,7 +140,7 @@ def read_specs(out: Path) -> Iterator[Spec]:
     """Yield what each selected case takes, in order."""
     path = out / SOURCES
     if not path.is_file():
-        raise _no_cohort(path)
+        raise no_cohort(path.parent)
     for batch in pq.ParquetFile(path).iter_batches(4096):
         for row in batch.to_pylist():
             yield Spec.of({**row, "labels": json.loads(row["labels"])})
@@ -147,7 +148,7 @@ def read_specs(out: Path) -> Iterator[Spec]:
 
 def _read(path: Path, names: list[str] | None) -> pa.Table:
     if not path.is_file():
-        raise _no_cohort(path)
+        raise no_cohort(path.parent)
     try:
         return pq.read_table(path, columns=names)
     except (OSError, pa.ArrowInvalid) as error:
@@ -158,9 +159,3 @@ def _read(path: Path, names: list[str] | None) -> pa.Table:
             why=str(error),
             fix="plan the cohort again: results are kept",
         ) from error
-
-
-def _no_cohort(path: Path) -> StoreError:
-    return StoreError(
-        "there is no cohort here", kind="no-cohort", where=str(path.parent), fix="chunkmed cohort plan"
-    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chunkmed.drafts import sweep_drafts
 from chunkmed.errors import ChunkmedError
+from chunkmed.store import files
 
 __all__ = ["Outcome", "case_folder", "partial_folder", "publish", "read_outcome"]
 
@@ -89,9 +90,7 @@ def publish(out: Path, outcome: Outcome, made: Path) -> None:
         The folder, beside the place it goes to.
     """
     final = case_folder(out, outcome.case)
-    # Of a process that was killed while it wrote.
-    for draft in made.glob(".*.draft"):
-        draft.unlink()
+    sweep_drafts(made)
     text = json.dumps(asdict(outcome), indent=1, ensure_ascii=False, default=str)
     (made / RECORD).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     _to_disk(made)
@@ -110,11 +109,7 @@ def _to_disk(folder: Path) -> None:
     """Have the plain files of a folder written: stores look after themselves."""
     for path in folder.iterdir():
         if path.is_file():
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            files.sync(path)
 
 
 def publish_failure(out: Path, outcome: Outcome, log: Path | None = None) -> None:

@@ -50,9 +50,7 @@ def read_settings(out: Path) -> tuple[Work, Limits, dict[str, Any]]:
     """
     path = out / SETTINGS
     if not path.is_file():
-        raise StoreError(
-            "there is no cohort here", kind="no-cohort", where=str(out), fix="chunkmed cohort plan"
-        )
+        raise no_cohort(out)
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         return Work(**told["work"]), Limits(**told["limits"]), told
@@ -64,3 +62,8 @@ def read_settings(out: Path) -> tuple[Work, Limits, dict[str, Any]]:
             why=str(error),
             fix="plan the cohort again: results are kept",
         ) from error
+
+
+def no_cohort(out: Path) -> StoreError:
+    """Return the error for a folder that holds no cohort."""
+    return StoreError("there is no cohort here", kind="no-cohort", where=str(out), fix="chunkmed cohort plan")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +16,12 @@ from chunkmed.errors import InputError
 from chunkmed.provenance import content_hash, versions
 from chunkmed.recipe import Recipe, load
 from chunkmed.recipe.model import parse
+from chunkmed.recipe.operations import imported
 
 __all__ = ["Function", "Work"]
 
 Function = Callable[..., Any]
+_FIX = 'write "package.module:function"; from Python, pass the function itself once more'
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Work:
     ) -> Work:
         """Return the work that a recipe, its name, or a function stands for."""
         if isinstance(recipe, str) and ":" in recipe and not recipe.endswith(".toml"):
-            recipe = imported(recipe)
+            recipe = imported(recipe, _FIX)
         if callable(recipe):
             if parameters:
                 raise InputError("a function takes no --set", kind="bad-setting", fix="use functools.partial")
@@ -94,7 +95,7 @@ class Work:
         if self.pickled:
             function: Function = cloudpickle.loads(base64.b64decode(self.pickled))
             return function
-        found = imported(self.name)
+        found = imported(self.name, _FIX)
         if _code_of(found) != self.code:
             raise InputError(
                 f"the function {self.name!r} is not the one that the cohort was planned with",
@@ -109,31 +110,11 @@ class Work:
         return plain | {"code": self.code, "choices": dict(self.choices)}
 
 
-def imported(name: str) -> Function:
-    """Return the function that ``package.module:function`` names."""
-    module, _, attribute = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"the function {name!r} cannot be imported",
-            kind="no-function",
-            why=str(error),
-            fix='write "package.module:function"; from Python, pass the function itself once more',
-        ) from error
-    if not callable(found):
-        raise InputError(f"{name!r} is not a function", kind="no-function")
-    function: Function = found
-    return function
-
-
 def _is_importable(function: Function, module: str, name: str) -> bool:
     if module in ("", "__main__", "__mp_main__") or "<" in name:
         return False
     try:
-        return imported(f"{module}:{name}") is function
+        return imported(f"{module}:{name}", _FIX) is function
     except InputError:
         return False
 

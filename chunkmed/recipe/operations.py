@@ -11,7 +11,7 @@ from typing import Any
 from chunkmed import intensity, masks, ndimage, tracking
 from chunkmed.errors import InputError
 
-__all__ = ["OPERATIONS", "Operation", "operation"]
+__all__ = ["OPERATIONS", "Operation", "imported", "operation"]
 
 #: Arguments that name the result of another step (or "image").
 IMAGE_ARGUMENTS = ("where", "mask")
@@ -89,19 +89,29 @@ def operation(name: str) -> Operation:
         if name not in OPERATIONS:
             raise unknown("operation", name, OPERATIONS)
         return OPERATIONS[name]
+    return _operation(name, imported(name, 'write "package.module:function" of an installed package'))
+
+
+def imported(name: str, fix: str) -> Callable[..., Any]:
+    """Return the function that ``package.module:function`` names.
+
+    Raises
+    ------
+    InputError
+        ``no-function``, with this way on.
+    """
     module, _, attribute = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module), attribute)
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"the function {name!r} cannot be imported",
-            kind="no-function",
-            why=str(error),
-            fix='write "package.module:function" of an installed package',
-        ) from error
-    if not callable(function):
+        what = f"the function {name!r} cannot be imported"
+        raise InputError(what, kind="no-function", why=str(error), fix=fix) from error
+    if not callable(found):
         raise InputError(f"{name!r} is not a function", kind="no-function")
-    return _operation(name, function)
+    function: Callable[..., Any] = found
+    return function
 
 
 def unknown(what: str, name: str, known: Collection[str], where: str = "") -> InputError:

@@ -21,7 +21,6 @@ from chunkmed.store.layout import layout_of
 from chunkmed.store.listing import consolidated
 from chunkmed.store.manifest import MANIFEST, Manifest, checksums
 from chunkmed.store.metadata import coordinate_array, decode_coordinate, group
-from chunkmed.store.naming import check_name
 from chunkmed.store.nodes import identity, node_of, not_ours
 from chunkmed.store.place import ObjectPath, Place
 from chunkmed.store.pointer import store_of
@@ -156,8 +155,6 @@ def open_image(store: Place, label: str | None = None, level: int = 0) -> Stored
         ``no-store``, ``no-label``, ``not-a-store``, ``uncommitted``, ``incomplete`` (naming what is
         missing) or ``damaged-metadata``.
     """
-    if label is not None:
-        check_name(label)
     for _ in range(_TRIES):
         before = identity(store, label)
         try:

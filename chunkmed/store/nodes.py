@@ -28,7 +28,8 @@ def identity(store: Place, label: str | None) -> object:
         return Pointer.read(store).name(label)
     try:
         found = (store if label is None else store / "labels" / label).stat()
-    except OSError:
+    except (OSError, ValueError):
+        # Nothing is there, or a name that none can have: what opens it says so.
         return None
     return found.st_dev, found.st_ino
 

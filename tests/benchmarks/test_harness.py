@@ -12,11 +12,6 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: It measures what others do: one Python is enough where time is short.
-pytestmark = pytest.mark.skipif(
-    sys.version_info >= (3, 12) and not os.environ.get("CHUNKMED_LONG"),
-    reason="run on one Python; CHUNKMED_LONG=1 runs on all",
-)
 
 #: A peer that has one voxel wrong, one that ends in an error, one that lacks a step.
 WRONG = """

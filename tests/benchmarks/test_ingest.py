@@ -13,10 +13,6 @@ import pydicom
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(
-    sys.version_info >= (3, 12) and not os.environ.get("CHUNKMED_LONG"),
-    reason="run on one Python; CHUNKMED_LONG=1 runs on all",
-)
 
 #: A peer that has one voxel wrong, and one that does not read this kind.
 WRONG = """

@@ -171,9 +171,6 @@ def test_debug_shows_the_traceback(tmp_path):
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.skipif(
-    not os.environ.get("CHUNKMED_LONG"), reason="the README's first command; CHUNKMED_LONG=1 runs it"
-)
 def test_demo(tmp_path):
     done = chunkmed_apart("demo", tmp_path / "demo")
     assert done.returncode == 0, done.stderr
@@ -249,7 +246,7 @@ def test_plan_says_what_a_run_will_cost(study, tmp_path):
     refused(chunkmed("plan", "threshold-objects", store, "--memory", "10 MB"), 1, 'give memory="')
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_leaves_what_goes_on(number, code, tmp_path):
     heart = BeatingEllipsoid(time_points=30, size=(10, 200, 200), spacing_mm=(10.0, 1.0, 1.0), seed=1)
     write_study(tmp_path / "in", heart)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from click.testing import CliRunner
+from commands import invoked
 
 import chunkmed as cm
 from chunkmed.cli.convert import command as convert
@@ -13,14 +13,6 @@ from chunkmed.cli.export import command as export
 from chunkmed.cli.run import command as run
 from chunkmed.errors import ChunkmedError, InputError
 from chunkmed.testing import BeatingEllipsoid, write_study
-
-
-def invoked(command, *words):
-    """Run a command in this process; its errors are raised, as `main` gets them."""
-    done = CliRunner().invoke(command, [str(word) for word in words], standalone_mode=False)
-    if done.exception is not None:
-        raise done.exception
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

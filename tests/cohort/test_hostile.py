@@ -39,7 +39,6 @@ def killed(out: Path, at: int) -> None:
     os.waitpid(pid, 0)
 
 
-@pytest.mark.skipif(not os.environ.get("CHUNKMED_LONG"), reason="a minute of work; CHUNKMED_LONG=1 runs it")
 @pytest.mark.timeout(900)
 def test_every_good_study_is_right_and_every_bad_one_named(studies, tmp_path):
     root, expected = studies

@@ -91,7 +91,7 @@ def test_views_hold_what_numpy_says(data, made):
 
 
 @pytest.mark.parametrize("last", STEPS)
-@settings(max_examples=5, **RUN)
+@settings(max_examples=7, **RUN)
 @given(data=st.data())
 def test_every_box_holds_what_numpy_says(last, data):
     made = data.draw(cases(last))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
+from commands import invoked
 
 import chunkmed as cm
 from chunkmed import store as rooms
@@ -68,13 +68,6 @@ def refused(kind, call, error=StoreError):
     return str(found.value)
 
 
-def invoked(*words):
-    done = CliRunner().invoke(cli, [str(word) for word in words], standalone_mode=False)
-    if done.exception is not None:
-        raise done.exception
-    return done.stdout
-
-
 # ------------------------------------------------------------------------------- the main job
 
 
@@ -96,19 +89,21 @@ def test_the_main_job_from_and_to_urls(proxy, tmp_path):
     address = f"http://{proxy.behind}"
     given = [f"--storage-option={key}={value}" for key, value in s3.options(address).items()]
 
-    said = invoked("convert", tmp_path / "dicom", f"{base}/heart.zarr", *given)
+    said = invoked(cli, "convert", tmp_path / "dicom", f"{base}/heart.zarr", *given)
     assert f"wrote      {base}/heart.zarr: 2 t x 7 z x 40 y x 44 x, int16" in said
-    assert invoked("verify", f"{base}/heart.zarr", *given).endswith("heart.zarr: whole; label images: none\n")
-    about = json.loads(invoked("info", f"{base}/heart.zarr", "--json", *given))
+    assert invoked(cli, "verify", f"{base}/heart.zarr", *given).endswith(
+        "heart.zarr: whole; label images: none\n"
+    )
+    about = json.loads(invoked(cli, "info", f"{base}/heart.zarr", "--json", *given))
     assert about["image"]["levels"][0]["shape"] == [2, 7, 40, 44]
-    assert f"zarr group  {about['node']}" in invoked("info", f"{base}/heart.zarr", *given)
-    assert "passes" in invoked("plan", "threshold-objects", f"{base}/heart.zarr", *given)
+    assert f"zarr group  {about['node']}" in invoked(cli, "info", f"{base}/heart.zarr", *given)
+    assert "passes" in invoked(cli, "plan", "threshold-objects", f"{base}/heart.zarr", *given)
 
     words = ("threshold-objects", f"{base}/heart.zarr")
     touched: list[str] = []
     with files.watch(lambda when, name, place: touched.append(str(place))):
-        said = invoked("run", *words, f"{base}/out", f"--scratch={base}/scratch", *given)
-    invoked("run", words[0], tmp_path / "local.zarr", tmp_path / "out")
+        said = invoked(cli, "run", *words, f"{base}/out", f"--scratch={base}/scratch", *given)
+    invoked(cli, "run", words[0], tmp_path / "local.zarr", tmp_path / "out")
     with cm.config(storage_options=s3.options(address)):
         xr.testing.assert_identical(cm.open(f"{base}/heart.zarr").load(), expected.load())
         out = rooms.locate(f"{base}/out")
