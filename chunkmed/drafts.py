@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["draft_of", "sweep_drafts"]
+__all__ = ["draft_of", "sweep_drafts", "sync"]
 
 
 @contextmanager
@@ -26,3 +26,12 @@ def sweep_drafts(folder: Path) -> None:
     """Remove drafts of processes that were killed while they wrote; nobody may write in the folder now."""
     for draft in folder.glob(".*.draft"):
         draft.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder has reached the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ from chunkmed.coords import time_dim_of
 from chunkmed.dicom import Choices, Stack
 from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.foreign import Described, is_foreign, refuse_described
-from chunkmed.graph.budget import current_budget
+from chunkmed.graph.budget import current_budget, peak_bytes
 from chunkmed.outputs import Outputs
 from chunkmed.recipe import Pipeline, Recipe
 from chunkmed.report import summary_picture, write_json, write_table
@@ -255,7 +254,7 @@ def _draw(
 def _finish(pipeline: Pipeline, target: store.Place, result: JobResult, outputs: Outputs) -> None:
     about = store.open_image(target).about
     result.assumptions = [*about.get("assumptions", []), *pipeline.notes]
-    result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    result.peak_bytes = peak_bytes()
     budget = current_budget()
     record = {
         "versions": provenance.versions(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chunkmed.errors import InputError
+from chunkmed.names import nearest
 
 __all__ = ["BATCH_SYSTEMS", "JobSettings", "lifetime_s", "read_settings"]
 
@@ -87,9 +87,7 @@ def read_settings(system: str, path: str | os.PathLike[str] | None) -> JobSettin
 
 def _check(name: str, value: Any, known: Mapping[str, tuple[type, ...]], path: Any) -> None:
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        fix = f"did you mean {close[0]}?" if close else f"options are {', '.join(sorted(known))}"
-        raise _bad(path, f"unknown option {name}", "", fix)
+        raise _bad(path, f"unknown option {name}", "", nearest(name, known))
     wanted = known[name]
     fits = isinstance(value, wanted) and (bool in wanted or not isinstance(value, bool))
     if fits and isinstance(value, list):

@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chunkmed.cohort.settings import no_cohort
 from chunkmed.drafts import draft_of
 from chunkmed.errors import StoreError
 
@@ -159,3 +158,8 @@ def _read(path: Path, names: list[str] | None) -> pa.Table:
             why=str(error),
             fix="plan the cohort again: results are kept",
         ) from error
+
+
+def no_cohort(out: Path) -> StoreError:
+    """Return the error for a folder that holds no cohort."""
+    return StoreError("there is no cohort here", kind="no-cohort", where=str(out), fix="chunkmed cohort plan")

@@ -23,7 +23,7 @@ from chunkmed.cohort.outcomes import Outcome, partial_folder, publish, publish_f
 from chunkmed.cohort.work import Work
 from chunkmed.dicom import Choices
 from chunkmed.errors import ChunkmedError, InputError, SourceError, StoreError
-from chunkmed.graph.budget import config
+from chunkmed.graph.budget import config, peak_bytes
 from chunkmed.job import run_job, split_label
 from chunkmed.recipe import Recipe
 from chunkmed.report import write_json, write_table
@@ -89,14 +89,14 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
             _prepare(request, made)
             log_to(made / "log.txt")
             outcome = _done(request, made)
-            outcome.seconds, outcome.peak_bytes = time.monotonic() - started, _peak_bytes()
+            outcome.seconds, outcome.peak_bytes = time.monotonic() - started, peak_bytes()
             publish(out, outcome, made)
     except (KeyboardInterrupt, Exception) as error:
         if not isinstance(error, ChunkmedError):
             traceback.print_exc()
         outcome = Outcome.of_error(error, **request.about)
         outcome.message = _without_paths(outcome.message, request)
-        outcome.seconds, outcome.peak_bytes = time.monotonic() - started, _peak_bytes()
+        outcome.seconds, outcome.peak_bytes = time.monotonic() - started, peak_bytes()
         print(outcome.message, flush=True)  # noqa: T201 - to the log of the case
         with suppress(OSError):
             publish_failure(out, outcome, made / "log.txt")
@@ -225,13 +225,3 @@ def _reset_peak() -> None:
     """Forget the peak of the cases before, where the system lets us."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_bytes() -> int:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

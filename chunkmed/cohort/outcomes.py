@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chunkmed.drafts import sweep_drafts
+from chunkmed.drafts import sweep_drafts, sync
 from chunkmed.errors import ChunkmedError
-from chunkmed.store import files
 
 __all__ = ["Outcome", "case_folder", "partial_folder", "publish", "read_outcome"]
 
@@ -109,7 +108,7 @@ def _to_disk(folder: Path) -> None:
     """Have the plain files of a folder written: stores look after themselves."""
     for path in folder.iterdir():
         if path.is_file():
-            files.sync(path)
+            sync(path)
 
 
 def publish_failure(out: Path, outcome: Outcome, log: Path | None = None) -> None:

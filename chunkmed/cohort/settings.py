@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chunkmed.cohort.cases import no_cohort
 from chunkmed.cohort.work import Work
 from chunkmed.drafts import draft_of
 from chunkmed.errors import StoreError
@@ -62,8 +63,3 @@ def read_settings(out: Path) -> tuple[Work, Limits, dict[str, Any]]:
             why=str(error),
             fix="plan the cohort again: results are kept",
         ) from error
-
-
-def no_cohort(out: Path) -> StoreError:
-    """Return the error for a folder that holds no cohort."""
-    return StoreError("there is no cohort here", kind="no-cohort", where=str(out), fix="chunkmed cohort plan")

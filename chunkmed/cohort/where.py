@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from chunkmed.errors import InputError
+from chunkmed.names import nearest
 
 __all__ = ["Condition", "condition"]
 
@@ -93,10 +94,7 @@ class _Reader:
     def _name(self, node: ast.Name) -> Part:
         name = node.id
         if name not in self.columns:
-            import difflib
-
-            near = difflib.get_close_matches(name, list(self.columns), n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f"columns are {', '.join(sorted(self.columns))}"
+            fix = nearest(name, self.columns)
             raise InputError(f"there is no column {name!r}", kind="bad-where", where=self.text, fix=fix)
         return lambda row: row.get(name)
 

@@ -13,10 +13,10 @@ from typing import Any
 import cloudpickle
 
 from chunkmed.errors import InputError
+from chunkmed.names import imported
 from chunkmed.provenance import content_hash, versions
 from chunkmed.recipe import Recipe, load
 from chunkmed.recipe.model import parse
-from chunkmed.recipe.operations import imported
 
 __all__ = ["Function", "Work"]
 

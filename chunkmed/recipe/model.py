@@ -11,7 +11,8 @@ from typing import Any
 
 from chunkmed.errors import InputError
 from chunkmed.measures import MEASURES, is_measure
-from chunkmed.recipe.operations import operation, unknown
+from chunkmed.names import unknown
+from chunkmed.recipe.operations import operation
 from chunkmed.store import check_name
 
 __all__ = ["Measurement", "Recipe", "Step", "load", "parse", "shipped"]

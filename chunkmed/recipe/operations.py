@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from chunkmed import intensity, masks, ndimage, tracking
-from chunkmed.errors import InputError
+from chunkmed.names import imported, unknown
 
-__all__ = ["OPERATIONS", "Operation", "imported", "operation"]
+__all__ = ["OPERATIONS", "Operation", "operation"]
 
 #: Arguments that name the result of another step (or "image").
 IMAGE_ARGUMENTS = ("where", "mask")
@@ -90,34 +89,3 @@ def operation(name: str) -> Operation:
             raise unknown("operation", name, OPERATIONS)
         return OPERATIONS[name]
     return _operation(name, imported(name, 'write "package.module:function" of an installed package'))
-
-
-def imported(name: str, fix: str) -> Callable[..., Any]:
-    """Return the function that ``package.module:function`` names.
-
-    Raises
-    ------
-    InputError
-        ``no-function``, with this way on.
-    """
-    module, _, attribute = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        what = f"the function {name!r} cannot be imported"
-        raise InputError(what, kind="no-function", why=str(error), fix=fix) from error
-    if not callable(found):
-        raise InputError(f"{name!r} is not a function", kind="no-function")
-    function: Callable[..., Any] = found
-    return function
-
-
-def unknown(what: str, name: str, known: Collection[str], where: str = "") -> InputError:
-    """Return the error for a name that is not known, with the nearest that is."""
-    import difflib
-
-    near = difflib.get_close_matches(name, list(known), n=1)
-    fix = f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(sorted(known))}"
-    return InputError(f"unknown {what} {name!r}", kind="bad-recipe", where=where, fix=fix)

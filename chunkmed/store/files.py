@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chunkmed import drafts
 from chunkmed.store.operations import Watcher, operation, watch
 from chunkmed.store.place import ObjectPath, Place
 
@@ -143,19 +144,11 @@ def sync(place: Path, below: Iterable[Path] = ()) -> None:
         others = list(below)
         if len(others) < _SYNC_AT_ONCE:
             for other in others:
-                _sync(other)
+                drafts.sync(other)
         else:
             with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-                list(pool.map(_sync, others))
-        _sync(place)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+                list(pool.map(drafts.sync, others))
+        drafts.sync(place)
 
 
 def rename(source: Path, target: Path) -> None:
