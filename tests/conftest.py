@@ -29,8 +29,7 @@ def real_data() -> Path:
 
 #: Long tests of what no interpreter changes: they run on the oldest Python, and on all with CHUNKMED_LONG=1.
 _ALIKE = (
-    "test_store_faults.py::test_kill_before_and_after_every_operation",
-    "test_store_faults.py::test_kill_before_every",
+    "test_store_faults.py::test_kill_at_every",
     "test_store_faults.py::test_kill_where_folders",
     "test_store_faults.py::test_damage_is_never_silent",
     "test_store_faults.py::test_every_operation_fails_once",

@@ -43,16 +43,22 @@ def test_phantom_volumes_and_ejection_fraction(seed, tmp_path):
     np.testing.assert_allclose(times, heart.grid.time_ms, atol=1e-2)
 
 
-def test_table_equals_plain_numpy_on_the_saved_labels(tmp_path):
-    heart = BeatingEllipsoid.random(77)
-    write_study(tmp_path / "dicom", heart)
-    run("ejection-fraction", tmp_path / "dicom", tmp_path / "out", seed={"lps": heart.center_lps})
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> tuple[BeatingEllipsoid, JobResult, Path]:
+    """A phantom, and the main job done with it: to read only."""
+    heart, folder = BeatingEllipsoid.random(77), tmp_path_factory.mktemp("done")
+    write_study(folder / "dicom", heart)
+    result = run("ejection-fraction", folder / "dicom", folder / "out", seed={"lps": heart.center_lps})
+    return heart, result, folder / "out"
 
-    store = tmp_path / "out" / "image.zarr"
+
+def test_table_equals_plain_numpy_on_the_saved_labels(done):
+    out = done[2]
+    store = out / "image.zarr"
     image = xr.open_zarr(store, group="0").image
     labels = xr.open_zarr(store, group="labels/ventricle/0").image.values
     step = [float(np.diff(image[axis]).mean()) for axis in "zyx"]
-    rows = read_csv(tmp_path / "out" / "table.csv")
+    rows = read_csv(out / "table.csv")
     assert len(rows) == len(labels)
     for row, mask, values in zip(rows, labels, image.values, strict=True):
         inside = np.argwhere(mask == 1)
@@ -64,16 +70,12 @@ def test_table_equals_plain_numpy_on_the_saved_labels(tmp_path):
         for n, axis in enumerate("zyx"):
             center = np.average(image[axis].values[inside[:, n]], weights=inner)
             assert float(row[f"center_of_mass_{axis}_mm"]) == pytest.approx(center, abs=1e-6)
-    table = pq.read_table(tmp_path / "out" / "table.parquet").to_pydict()
+    table = pq.read_table(out / "table.parquet").to_pydict()
     assert table["volume_ml"] == [float(row["volume_ml"]) for row in rows]
 
 
-def test_every_output_is_there_and_says_what_was_done(tmp_path):
-    heart = BeatingEllipsoid.random(78)
-    write_study(tmp_path / "dicom", heart)
-    out = tmp_path / "out"
-    result = run("ejection-fraction", tmp_path / "dicom", out, seed={"lps": heart.center_lps})
-
+def test_every_output_is_there_and_says_what_was_done(done):
+    heart, result, out = done
     names = {path.name for path in out.iterdir()}
     assert names == {path.name for path in result.files} == {
         "image.zarr", "table.parquet", "table.csv", "curve.parquet", "curve.csv", "summary.json",
@@ -93,14 +95,12 @@ def test_every_output_is_there_and_says_what_was_done(tmp_path):
     assert b"Doe" not in text and b"1.2.826" not in text
 
 
-def test_given_labels_stand_in_for_the_segmentation(tmp_path):
-    heart = BeatingEllipsoid.random(79)
-    write_study(tmp_path / "dicom", heart)
-    first = run("ejection-fraction", tmp_path / "dicom", tmp_path / "a", seed={"lps": heart.center_lps})
-    labels = {"ventricle": f"{tmp_path}/a/image.zarr#ventricle"}
-    second = run_job(load("ejection-fraction"), tmp_path / "a" / "image.zarr", tmp_path / "b", labels=labels)
+def test_given_labels_stand_in_for_the_segmentation(done, tmp_path):
+    _, first, out = done
+    labels = {"ventricle": f"{out}/image.zarr#ventricle"}
+    second = run_job(load("ejection-fraction"), out / "image.zarr", tmp_path / "again", labels=labels)
     assert second.summary == first.summary
-    assert (tmp_path / "a" / "table.csv").read_text() == (tmp_path / "b" / "table.csv").read_text()
+    assert (out / "table.csv").read_text() == (tmp_path / "again" / "table.csv").read_text()
 
 
 def test_fmri(real_data, tmp_path):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
@@ -23,6 +22,7 @@ from chunkmed.kernels.borders import (
     REFLECT,
     WRAP,
 )
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["OUTSIDE", "axis_taps", "de_boor", "taps"]
 
@@ -54,7 +54,7 @@ def axis_taps(at: Array, n: int, order: int, mode: int) -> tuple[Array, Array]:
     return indices, weights
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _fill_axis(at, n, order, mode, indices, weights):  # type: ignore[no-untyped-def] # pragma: no cover
     index, weight = np.empty(order + 1, np.int64), np.empty(order + 1)
     for i in range(at.shape[0]):
@@ -64,7 +64,7 @@ def _fill_axis(at, n, order, mode, indices, weights):  # type: ignore[no-untyped
             indices[0, i] = OUTSIDE
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def taps(at, n, order, mode, index, weight):  # type: ignore[no-untyped-def] # pragma: no cover
     """Fill in the voxels and the weights of a coordinate; return whether it is inside."""
     at = _fold(at, n, mode)
@@ -83,7 +83,7 @@ def taps(at, n, order, mode, index, weight):  # type: ignore[no-untyped-def] # p
     return True
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def de_boor(t, order, weight):  # type: ignore[no-untyped-def] # pragma: no cover
     """Fill in the weights of a point at a distance t, 0 to 1, behind its knot."""
     weight[0] = 1.0
@@ -101,7 +101,7 @@ def de_boor(t, order, weight):  # type: ignore[no-untyped-def] # pragma: no cove
         weight[k] = kept
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _fold(at, n, mode):  # type: ignore[no-untyped-def] # pragma: no cover
     """Return the coordinate inside the image that stands for one outside; -1 for the constant."""
     last = n - 1
@@ -127,7 +127,7 @@ def _fold(at, n, mode):  # type: ignore[no-untyped-def] # pragma: no cover
     return at + n * (np.int64((-1 - at) / n) + 1) if at < 0 else at - n * np.int64(at / n)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _fold_mirror(at, n):  # type: ignore[no-untyped-def] # pragma: no cover
     period = 2 * n - 2
     if at < 0:
@@ -137,7 +137,7 @@ def _fold_mirror(at, n):  # type: ignore[no-untyped-def] # pragma: no cover
     return period - at if at >= n else at
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _fold_reflect(at, n):  # type: ignore[no-untyped-def] # pragma: no cover
     period = 2 * n
     if at < 0:
@@ -149,7 +149,7 @@ def _fold_reflect(at, n):  # type: ignore[no-untyped-def] # pragma: no cover
     return period - at - 1 if at >= n else at
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _fold_tap(at, n, mode):  # type: ignore[no-untyped-def] # pragma: no cover
     if mode == GRID_CONSTANT:
         return at if 0 <= at < n else _BEYOND

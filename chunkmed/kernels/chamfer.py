@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.axes import lines
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["chessboard", "taxicab"]
 
@@ -67,7 +67,7 @@ def _finished(out: Array, nowhere: Any) -> Array:
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_steps(out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     outer, n = out.shape[:2]
     for o in range(outer):
@@ -77,13 +77,13 @@ def _add_steps(out):  # type: ignore[no-untyped-def] # pragma: no cover - compil
             _one_more(out[o, i + 1], out[o, i])
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _one_more(other, row):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     for x in range(len(row)):
         row[x] = min(row[x], other[x] + np.int32(1))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _widest_steps(source, out, start):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     outer, n, inner = source.shape
     flat = inner == 1
@@ -109,7 +109,7 @@ def _widest_steps(source, out, start):  # type: ignore[no-untyped-def] # pragma:
                         out[o, i, lane + k] = found[k]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _nearest(tile, i, lowest, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Try one step more to both sides, until more steps are wider than what was found in all lines."""
     for x in range(_LANES):
@@ -131,7 +131,7 @@ def _nearest(tile, i, lowest, out):  # type: ignore[no-untyped-def] # pragma: no
         k += 4
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _wider(row, k, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     for x in range(_LANES):
         out[x] = min(out[x], max(row[x], k))

@@ -6,11 +6,11 @@ import itertools
 import os
 from collections.abc import Mapping
 
-import numba
 import numpy as np
 import scipy.ndimage
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel, part
 from chunkmed.kernels.runs import joins_rows, run_labels
 
 __all__ = [
@@ -50,7 +50,7 @@ def block_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
     return labels, _firsts(labels.ravel(), count)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _firsts(labels: Array, count: int) -> Array:  # pragma: no cover - compiled
     firsts = np.full(count, -1, np.int64)
     # scipy numbers by first voxel, so each new number is one more than the largest so far.
@@ -69,7 +69,7 @@ def label_sizes(labels: Array, count: int) -> Array:
     return _sizes(labels.ravel(), count)[1:]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _sizes(labels: Array, count: int) -> Array:  # pragma: no cover - compiled
     sizes = np.zeros(count + 1, np.int64)
     for label in labels:
@@ -82,7 +82,7 @@ def marked_labels(labels: Array, marks: Array, found: Array) -> None:
     _marked(labels.ravel(), marks.ravel(), found)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _marked(labels: Array, marks: Array, found: Array) -> None:  # pragma: no cover - compiled
     for i in range(labels.size):
         if marks[i]:
@@ -178,7 +178,7 @@ def merge(firsts: Array, pairs: Array) -> Array:
     return _union(firsts, np.ascontiguousarray(pairs, dtype=np.int64))
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _root(parent: Array, i: int) -> int:  # pragma: no cover - compiled
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -186,7 +186,7 @@ def _root(parent: Array, i: int) -> int:  # pragma: no cover - compiled
     return i
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _union(firsts: Array, pairs: Array) -> Array:  # pragma: no cover - compiled
     parent = np.arange(firsts.size)
     for k in range(pairs.shape[0]):

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from chunkmed.kernels import Array, short
+from chunkmed.kernels.compiled import kernel, part
 from chunkmed.kernels.outside import standing_for
 from chunkmed.kernels.steps import Step
 from chunkmed.kernels.taps import convert, sum_taps
@@ -123,7 +123,7 @@ def _along(
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _run(source, index, ends, weights, kind, cval, target, inner, width, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     reach = (weights.shape[0] - 1) * width
     line = index.shape[0] * width
@@ -145,7 +145,7 @@ def _run(source, index, ends, weights, kind, cval, target, inner, width, whole):
                 _sum_rows(target[o], buffer, sums, weights, kind, inner, left, side, whole)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _fill(buffer, line, index, ends, inner, left, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
     _fill_rows(buffer, line, index, 0, ends[0], inner, left, side, cval)
     _fill_rows(buffer, line, index, ends[1], index.shape[0], inner, left, side, cval)
@@ -156,7 +156,7 @@ def _fill(buffer, line, index, ends, inner, left, side, cval):  # type: ignore[n
         _fill_rows(buffer, line, index, ends[0], ends[1], inner, left, side, cval)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _fill_rows(buffer, line, index, first, last, inner, left, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
     for k in range(first, last):
         at, place = index[k] * inner + left, k * side
@@ -167,7 +167,7 @@ def _fill_rows(buffer, line, index, first, last, inner, left, side, cval):  # ty
                 buffer[place + i] = line[at + i]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _sum_rows(target, buffer, sums, weights, kind, inner, left, side, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     rows, length = sums.shape[0] // side, target.shape[0] // inner
     for first in range(0, length, rows):
@@ -180,7 +180,7 @@ def _sum_rows(target, buffer, sums, weights, kind, inner, left, side, whole):  #
                 convert(target[k * inner + left : k * inner + left + side], sums[(k - first) * side :], whole)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = values[i]

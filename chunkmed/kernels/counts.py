@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel
 from chunkmed.kernels.keys import FLOAT, Keys
 
 __all__ = ["count_bins", "count_keys", "count_patterns", "gather_keys", "number_groups"]
@@ -170,7 +170,7 @@ def count_bins(values: Array, groups: Array | None, edges: Array, count: int) ->
     return table
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _number(labels: Any, base: Any, table: Any) -> Any:  # pragma: no cover
     out, last = np.empty(len(labels), np.int32), np.uint64(len(table) - 1)
     for i in range(len(labels)):
@@ -180,7 +180,7 @@ def _number(labels: Any, base: Any, table: Any) -> Any:  # pragma: no cover
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count_patterns(bits: Any, tables: Any) -> None:  # pragma: no cover
     a, b, c, d = tables[0], tables[1], tables[2], tables[3]
     whole = len(bits) // 4 * 4
@@ -193,7 +193,7 @@ def _count_patterns(bits: Any, tables: Any) -> None:  # pragma: no cover
         a[bits[i]] += np.uint32(1)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _turn(bits, floats, sign, ones, infinity):  # type: ignore[no-untyped-def] # pragma: no cover
     # Without branches, so that LLVM vectorises it. What is no number becomes the highest key.
     for i in range(len(bits)):
@@ -205,7 +205,7 @@ def _turn(bits, floats, sign, ones, infinity):  # type: ignore[no-untyped-def] #
             bits[i] = raw ^ sign
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count_first(keys, end, groups, alone, shift, table, nans):  # type: ignore[no-untyped-def] # pragma: no cover
     floats, ones = end
     if alone:
@@ -225,7 +225,7 @@ def _count_first(keys, end, groups, alone, shift, table, nans):  # type: ignore[
                 table[group, np.uint64(keys[i]) >> shift] += np.uint32(1)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count_next(keys, end, groups, alone, starts, prefixes, shifts, table, nans):  # type: ignore[no-untyped-def] # pragma: no cover
     floats, ones = end
     mask = np.uint64(table.shape[1] - 1)
@@ -243,7 +243,7 @@ def _count_next(keys, end, groups, alone, starts, prefixes, shifts, table, nans)
                 break
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _gather_keys(keys, end, groups, alone, first, starts, prefixes, shift, places, found, nans):  # type: ignore[no-untyped-def] # pragma: no cover
     floats, ones = end
     count = 0
@@ -263,7 +263,7 @@ def _gather_keys(keys, end, groups, alone, first, starts, prefixes, shift, place
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count_bins(values, groups, alone, edges, scale, table):  # type: ignore[no-untyped-def] # pragma: no cover
     last = np.int64(len(edges) - 2)
     for i in range(len(values)):

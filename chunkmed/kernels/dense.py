@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel
 from chunkmed.kernels.outside import standing_for
 from chunkmed.kernels.taps import convert, tap, taps4
 
@@ -85,7 +85,7 @@ def _correlate_padded(padded: Array, weights: Array, out: Array) -> None:
     _run(padded.reshape(-1), rows, offsets, weights[used].astype(np.float64), target, out.dtype.kind in "iu")
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _run(padded, rows, offsets, weights, out, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     n = out.shape[1]
     sums = np.empty(n, np.float64)

@@ -7,9 +7,9 @@ time; only where that does not tell is a line looked at as a whole.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from chunkmed.kernels.compiled import kernel, part
 from chunkmed.kernels.parabolas import solve
 
 __all__ = ["envelopes", "heights"]
@@ -24,7 +24,7 @@ _REACH = 24
 _MORE = 1 + 1e-12
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def envelopes(source, sides, out, length, positions, step, even, start, root):  # type: ignore[no-untyped-def] # pragma: no cover
     """Fill ``out`` with the lower envelope of one parabola a voxel, along each line.
 
@@ -72,7 +72,7 @@ def envelopes(source, sides, out, length, positions, step, even, start, root):  
             _put(found[start : start + length], out, place, inner, apart, count, root)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _take(source, first, step, apart, count, tile):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     # Of lines that lie apart a whole cache line at a time: they may all fall on one place of the cache.
     if apart == 1:
@@ -86,7 +86,7 @@ def _take(source, first, step, apart, count, tile):  # type: ignore[no-untyped-d
                 tile[i, x] = source[first + i * step + x * apart]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _put(found, out, first, step, apart, count, root):  # type: ignore[no-untyped-def] # pragma: no cover
     if apart == 1:
         for i in range(len(found)):
@@ -99,7 +99,7 @@ def _put(found, out, first, step, apart, count, root):  # type: ignore[no-untype
                 out[first + i * step + x * apart] = np.sqrt(found[i, x]) if root else found[i, x]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _near(tile, i, reach, step, flags, second, out, worst):  # type: ignore[no-untyped-def] # pragma: no cover
     """Find the lowest of the parabolas that begin up to ``reach`` voxels away, of all lines.
 
@@ -128,7 +128,7 @@ def _near(tile, i, reach, step, flags, second, out, worst):  # type: ignore[no-u
         worst[x] = out[x] if out[x] < worst[x] else worst[x]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _four_lower(tile, at, k, step, second, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Try four parabolas to each side, all lines at a time."""
     for x in range(_LANES):
@@ -140,7 +140,7 @@ def _four_lower(tile, at, k, step, second, out):  # type: ignore[no-untyped-def]
         out[x], second[x] = best, other
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _lower(value, best, other):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Keep the lowest, and the lowest of those that are higher."""
     higher = value if value > best else best
@@ -148,7 +148,7 @@ def _lower(value, best, other):  # type: ignore[no-untyped-def] # pragma: no cov
     return value if value < best else best, higher if higher < other else other
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def heights(offsets, step, none, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Fill ``out`` with the squares of offsets, inf where they say "none"."""
     for i in range(len(offsets)):

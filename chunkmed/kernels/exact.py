@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import inlined, kernel, part
 
 __all__ = ["ROW_BYTES", "Sums", "number"]
 
@@ -121,14 +122,14 @@ def _rounded(value: Fraction) -> float:
         return float(np.copysign(np.inf, -1.0 if value < 0 else 1.0))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _carry(words):  # type: ignore[no-untyped-def] # pragma: no cover
     flat = words.reshape(-1, words.shape[-1])
     for row in range(flat.shape[0]):
         _carry_one(flat[row])
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _carry_one(words):  # type: ignore[no-untyped-def] # pragma: no cover
     for place in range(len(words) - 1):
         over = words[place] >> 32
@@ -136,7 +137,7 @@ def _carry_one(words):  # type: ignore[no-untyped-def] # pragma: no cover
         words[place + 1] += over
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@inlined
 def _put(words, bits):  # type: ignore[no-untyped-def] # pragma: no cover
     """Add a finite float64, given by its bits."""
     # No branches: the processor could not foresee the signs.
@@ -152,14 +153,14 @@ def _put(words, bits):  # type: ignore[no-untyped-def] # pragma: no cover
     words[place + np.uint64(1)] += (high ^ sign) - sign
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _put_one(words, value):  # type: ignore[no-untyped-def] # pragma: no cover
     one = np.empty(1, np.float64)
     one[0] = value
     _put(words, one.view(np.int64)[0])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_small(words, counts, ends, values):  # type: ignore[no-untyped-def] # pragma: no cover
     # Integers of 16 bits: int64 holds the squares of 2**31 of them, and LLVM vectorises the loop.
     for row in range(values.shape[0]):
@@ -184,7 +185,7 @@ def _add_small(words, counts, ends, values):  # type: ignore[no-untyped-def] # p
         _carry_one(words[row, 1])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_values(words, counts, ends, values, bits, squares, rounds):  # type: ignore[no-untyped-def] # pragma: no cover
     buffer = np.empty(_UNTIL_CARRY, np.float64)
     # Neighbours go to different lanes: each would wait for what the one before wrote to the same word.
@@ -218,7 +219,7 @@ def _add_values(words, counts, ends, values, bits, squares, rounds):  # type: ig
             _gather(lanes, words[row, 1])
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _take_out(counts, ends, values):  # type: ignore[no-untyped-def] # pragma: no cover
     """Count values and put 0 for what is no finite number."""
     for i in range(len(values)):
@@ -235,14 +236,14 @@ def _take_out(counts, ends, values):  # type: ignore[no-untyped-def] # pragma: n
             counts[_COUNT] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _add_all(lanes, values):  # type: ignore[no-untyped-def] # pragma: no cover
     bits = values.view(np.int64)
     for i in range(len(values)):
         _put(lanes[i % _LANES], bits[i])
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _fit_together(bits, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     """Whether float64 holds every sum of these float32 values; then their ends are noted too."""
     # As integers, which LLVM vectorises: without its sign the bits of a float32 are ordered as it is.
@@ -272,7 +273,7 @@ def _plain_sum(values):  # type: ignore[no-untyped-def] # pragma: no cover
     return total
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _gather(lanes, words):  # type: ignore[no-untyped-def] # pragma: no cover
     for lane in range(_LANES):
         _carry_one(lanes[lane])
@@ -282,7 +283,7 @@ def _gather(lanes, words):  # type: ignore[no-untyped-def] # pragma: no cover
     _carry_one(words)
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@inlined
 def _rest_of_square(value):  # type: ignore[no-untyped-def] # pragma: no cover
     """Return what rounding takes off a square (Dekker 1971, with Veltkamp's splitting)."""
     if not (_SMALLEST_SQUARED < abs(value) < _LARGEST_SQUARED):

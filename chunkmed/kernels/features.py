@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.axes import Axis, Box, lines
+from chunkmed.kernels.compiled import kernel
 from chunkmed.kernels.distance import fill_nowhere
 from chunkmed.kernels.parabolas import solve
 
@@ -129,7 +129,7 @@ def _squares(block: Array, box: Box, axes: Sequence[Axis], order: Sequence[int])
     return out.reshape(block.shape)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _fill_squares(places, out, own, moves, positions, steps, sizes, order):  # type: ignore[no-untyped-def] # pragma: no cover
     found = np.empty(len(sizes))
     for row in range(places.shape[0]):
@@ -150,7 +150,7 @@ def _fill_squares(places, out, own, moves, positions, steps, sizes, order):  # t
             out[row, x] = total
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_axis(places, heights, out, positions, step, start, latest):  # type: ignore[no-untyped-def] # pragma: no cover
     outer, n, inner = places.shape
     line, values = np.empty(n), np.empty(n)

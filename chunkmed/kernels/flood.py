@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from chunkmed.kernels.compiled import kernel
 
 __all__ = ["flood"]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def flood(state, shape, steps):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Set bit 0 of voxels whose bit 1 is set and that a voxel with bit 0 leads to, by steps (n, ndim)."""
     ndim = len(shape)

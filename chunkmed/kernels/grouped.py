@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel
 from chunkmed.kernels.groups import Groups
 
 __all__ = ["count_bins", "count_values", "sum_values"]
@@ -20,7 +20,7 @@ def sum_values(groups: Groups, values: Array) -> Array:
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _sum(ids, base, rows, values, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(ids.shape[0]):
         for j in range(ids.shape[1]):
@@ -55,7 +55,7 @@ def count_bins(groups: Groups, values: Array, edges: Array) -> Array:
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _bins(ids, base, rows, values, edges, out):  # type: ignore[no-untyped-def] # pragma: no cover
     last = len(edges) - 2
     low, high = edges[0], edges[last + 1]
@@ -103,7 +103,7 @@ def count_values(groups: Groups, values: Array) -> tuple[Array, Array, Array]:
     return out[0, :used], out[1, :used], out[2, :used]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _sizes(ids, base, rows, starts):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(ids.shape[0]):
         for j in range(ids.shape[1]):
@@ -113,7 +113,7 @@ def _sizes(ids, base, rows, starts):  # type: ignore[no-untyped-def] # pragma: n
                     starts[row + 1] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _set_apart(ids, base, rows, values, places, apart):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(ids.shape[0]):
         for j in range(ids.shape[1]):
@@ -125,7 +125,7 @@ def _set_apart(ids, base, rows, values, places, apart):  # type: ignore[no-untyp
                     places[row] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _tally(apart: Any, starts: Any, low: int, table: Any, out: Any) -> int:  # pragma: no cover
     used = 0
     for row in range(len(starts) - 1):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["Groups", "groups_of", "run_ends"]
 
@@ -66,7 +66,7 @@ def _dense(labels: Array, low: int, high: int) -> Groups:
     return Groups(ids, base, np.cumsum(seen, dtype=np.int32) - np.int32(1), np.flatnonzero(seen) + low)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def run_ends(line, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     """Write the ends of runs of equal labels; return how many there are."""
     # Without branches, which the processor could not foresee.
@@ -80,7 +80,7 @@ def run_ends(line, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _mark(ids, base, seen):  # type: ignore[no-untyped-def] # pragma: no cover
     ends = np.empty(ids.shape[2] + 1, np.int64)
     for i in range(ids.shape[0]):

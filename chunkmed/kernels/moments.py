@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import inlined, kernel, part
 from chunkmed.kernels.groups import Groups, run_ends
 
 __all__ = ["Moments", "block_moments", "merge_moments"]
@@ -165,7 +166,7 @@ def _table(
     )
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@inlined
 def _put_run(whole, real, z, y, x, a, b, row, slices):  # type: ignore[no-untyped-def] # pragma: no cover
     """Count the places of a run of one label: local indices a to b of slice z, row y, corner x."""
     n = b - a
@@ -195,7 +196,7 @@ def _put_run(whole, real, z, y, x, a, b, row, slices):  # type: ignore[no-untype
     real[_HEIGHT] += n * slices[1]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count_places(ids, base, rows, origin, shape, slices, whole, real):  # type: ignore[no-untyped-def] # pragma: no cover
     stops = np.empty(ids.shape[2] + 1, np.int64)
     for i in range(ids.shape[0]):
@@ -211,7 +212,7 @@ def _count_places(ids, base, rows, origin, shape, slices, whole, real):  # type:
                 a = b
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _accumulate(ids, first, base, rows, origin, shape, slices, values, zero, whole, real, total, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     stops = np.empty(ids.shape[2] + 1, np.int64)
     for i in range(ids.shape[0]):
@@ -263,7 +264,7 @@ def _lowest_highest(run):  # type: ignore[no-untyped-def] # pragma: no cover
     return low, high
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _put_ends(mine, ends, run, place, odd):  # type: ignore[no-untyped-def] # pragma: no cover
     if odd:
         # A value that is no number stays, as it does in NumPy's min and max.
@@ -281,7 +282,7 @@ def _put_ends(mine, ends, run, place, odd):  # type: ignore[no-untyped-def] # pr
         ends[1], mine[_HIGH_AT] = high, place + _index_of(run, high)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _index_of(run, value):  # type: ignore[no-untyped-def] # pragma: no cover
     k = 0
     while run[k] != value:

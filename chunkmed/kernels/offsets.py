@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["nearest_even", "nearest_uneven"]
 
@@ -11,7 +12,7 @@ __all__ = ["nearest_even", "nearest_uneven"]
 _WIDTH = 4096
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def nearest_even(mask, out, none, latest):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Fill ``out`` with the offset of the nearest zero of each line.
 
@@ -40,14 +41,14 @@ def nearest_even(mask, out, none, latest):  # type: ignore[no-untyped-def] # pra
                 _ahead(mask[o, i, start:stop], run, out[o, i, start:stop], far, none, latest)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _behind(row, run, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     for x in range(len(row)):
         run[x] = out.dtype.type(0) if row[x] == 0 else run[x] + out.dtype.type(1)
         out[x] = run[x]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _ahead(row, run, out, far, none, latest):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     for x in range(len(row)):
         run[x] = 0 if row[x] == 0 else run[x] + 1
@@ -55,7 +56,7 @@ def _ahead(row, run, out, far, none, latest):  # type: ignore[no-untyped-def] # 
         out[x] = none if min(out[x], run[x]) >= far else near
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def nearest_uneven(mask, out, positions, none, latest):  # type: ignore[no-untyped-def] # pragma: no cover
     """Do the same where the voxels of a line lie at uneven distances."""
     outer, n, inner = mask.shape

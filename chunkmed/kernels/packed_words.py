@@ -7,8 +7,9 @@ voxel a fixed number of bits away, be it inside or not.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from chunkmed.kernels.compiled import inlined, kernel, part
 
 __all__ = ["GROUP_FIRST", "GROUP_NEXT", "GROUP_TO_FOUND", "TO_FOUND", "gather", "spread", "step"]
 
@@ -17,7 +18,7 @@ TO_FOUND, GROUP_FIRST, GROUP_NEXT, GROUP_TO_FOUND = range(4)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def spread(flat, first, stream, start, sizes, pitches):  # type: ignore[no-untyped-def] # pragma: no cover
     """Write voxels that lie one after the other, from bit ``first`` of ``flat`` on, to rows of the stream."""
     n, bit = sizes[3], first
@@ -38,7 +39,7 @@ def spread(flat, first, stream, start, sizes, pitches):  # type: ignore[no-untyp
                 bit += n
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def gather(stream, flat, first, start, sizes, pitches):  # type: ignore[no-untyped-def] # pragma: no cover
     """Add rows of the stream to ``flat``, one voxel after the other from bit ``first`` on, which is zero."""
     n, bit = sizes[3], first
@@ -58,7 +59,7 @@ def gather(stream, flat, first, start, sizes, pitches):  # type: ignore[no-untyp
                 bit += n
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def step(source, target, keep, program, flip, start, sizes, pitches, rows, margin):  # type: ignore[no-untyped-def] # pragma: no cover
     """Write one erosion, or with all bits in ``flip`` one dilation, of ``source`` to ``target``.
 
@@ -89,7 +90,7 @@ def step(source, target, keep, program, flip, start, sizes, pitches, rows, margi
                 _change(source[at : at + n], found[:n], kept, flip, target[at : at + n])
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@inlined
 def _meet(found, words, at, distance, flip):  # type: ignore[no-untyped-def] # pragma: no cover
     low, bits = at + (distance >> 6), np.uint64(distance & 63)
     if bits == 0:
@@ -99,21 +100,21 @@ def _meet(found, words, at, distance, flip):  # type: ignore[no-untyped-def] # p
         _meet_bits(found, words[low : low + len(found)], words[high : high + len(found)], bits, flip)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _meet_words(found, words, flip):  # type: ignore[no-untyped-def] # pragma: no cover
     # Apart, on 1-D pieces: LLVM vectorises these loops.
     for i in range(len(found)):
         found[i] &= words[i] ^ flip
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _meet_bits(found, low, high, bits, flip):  # type: ignore[no-untyped-def] # pragma: no cover
     rest = np.uint64(64) - bits
     for i in range(len(found)):
         found[i] &= ((low[i] >> bits) | (high[i] << rest)) ^ flip
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _change(before, found, keep, flip, after):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(len(after)):
         after[i] = before[i] ^ ((before[i] ^ found[i] ^ flip) & keep[i])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from chunkmed.kernels.compiled import inlined, part
 
 __all__ = ["solve"]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def solve(heights, positions, step, hull, winners, values, latest):  # type: ignore[no-untyped-def] # pragma: no cover
     """Find the lowest parabola at every voxel of a line, between one background and the next.
 
@@ -52,7 +53,7 @@ def solve(heights, positions, step, hull, winners, values, latest):  # type: ign
         i = stop
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@inlined
 def _pushed(heights, positions, step, hull, last, c):  # type: ignore[no-untyped-def] # pragma: no cover
     # As scipy, operation for operation: a parabola goes where the two around it are lower.
     while last >= 1:
@@ -67,7 +68,7 @@ def _pushed(heights, positions, step, hull, last, c):  # type: ignore[no-untyped
     return last + 1
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@inlined
 def _swept(heights, positions, step, hull, last, winners, values, start, stop, latest):  # type: ignore[no-untyped-def] # pragma: no cover
     if last < 0:
         for i in range(start, stop):

@@ -14,6 +14,7 @@ import numpy as np
 from chunkmed.kernels import Array
 from chunkmed.kernels.borders import CONSTANT, Runs
 from chunkmed.kernels.bsplines import de_boor, taps
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["MOST_AXES", "Places", "interpolate"]
 
@@ -76,7 +77,7 @@ def interpolate(
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _points(frames, tables, starts, sizes, strides, lead, points, order, mode, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
     base, state = np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int32)
     start = np.empty(_BATCH, np.int32)
@@ -108,7 +109,7 @@ def _points(frames, tables, starts, sizes, strides, lead, points, order, mode, c
                     out[f, first + i] = _edge(frames[f], slow, value, sizes.shape[0]) if inside else cval
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _inner(block, base, state, order, counts, steps, weights, out):  # type: ignore[no-untyped-def] # pragma: no cover
     """Sum up the points whose taps all lie inside, along three axes or two mostly."""
     volume, plane = counts[0] == 1 and counts[1] > 1, counts[1] == 1 and counts[2] > 1
@@ -133,7 +134,7 @@ def _inner(block, base, state, order, counts, steps, weights, out):  # type: ign
                 out[i] = _many(block, base[i], counts, steps, weights, i)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _prepare(at, n, order, mode, table, stride, base, state, weights, start):  # type: ignore[no-untyped-def] # pragma: no cover
     half = 0.0 if order % 2 else 0.5
     if order == 1:
@@ -149,7 +150,7 @@ def _prepare(at, n, order, mode, table, stride, base, state, weights, start):  #
     _places(start, table, stride, base)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _two_weights(at, first, second):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(at.shape[0]):
         first[i] = 1.0 - (at[i] - np.floor(at[i]))
@@ -157,7 +158,7 @@ def _two_weights(at, first, second):  # type: ignore[no-untyped-def] # pragma: n
         second[i] = 1.0 - first[i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _four_weights(at, a, b, c, d):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(at.shape[0]):
         t = at[i] - np.floor(at[i])
@@ -168,7 +169,7 @@ def _four_weights(at, a, b, c, d):  # type: ignore[no-untyped-def] # pragma: no 
         d[i] = t * t * t * (1 / 6)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _starts(at, half, order, n, constant, start, state):  # type: ignore[no-untyped-def] # pragma: no cover
     """Find the first voxel of every point, and which points are none of the simple ones."""
     behind, last = np.float64(order // 2), np.float64(n - 1)
@@ -182,13 +183,13 @@ def _starts(at, half, order, n, constant, start, state):  # type: ignore[no-unty
         state[i] = max(state[i], kind)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _places(start, table, stride, base):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(start.shape[0]):
         base[i] += table[start[i]] * stride
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _two(block, base, counts, steps, weights, i):  # type: ignore[no-untyped-def] # pragma: no cover
     total, step = 0.0, steps[3]
     for p in range(counts[0]):
@@ -203,7 +204,7 @@ def _two(block, base, counts, steps, weights, i):  # type: ignore[no-untyped-def
     return total
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _two_squared(block, base, state, row, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         if state[i] == _INNER:
@@ -215,7 +216,7 @@ def _two_squared(block, base, state, row, v, w, out):  # type: ignore[no-untyped
             out[i] = total + (block[at + 1] * d) * y
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _two_cubed(block, base, state, plane, row, u, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         if state[i] == _INNER:
@@ -233,7 +234,7 @@ def _two_cubed(block, base, state, plane, row, u, v, w, out):  # type: ignore[no
             out[i] = total + ((block[at + 1] * b) * d) * y
 
 
-@numba.njit(nogil=True, cache=True, inline="never", fastmath={"contract"})
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _four_squared(block, base, state, row, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         if state[i] == _INNER:
@@ -248,7 +249,7 @@ def _four_squared(block, base, state, row, v, w, out):  # type: ignore[no-untype
             out[i] = a * w[0, i] + b * w[1, i] + c * w[2, i] + d * w[3, i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never", fastmath={"contract"})
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _four_cubed(block, base, state, plane, row, u, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         if state[i] == _INNER:
@@ -264,7 +265,7 @@ def _four_cubed(block, base, state, plane, row, u, v, w, out):  # type: ignore[n
             out[i] = a * w[0, i] + b * w[1, i] + c * w[2, i] + d * w[3, i]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _many(block, base, counts, steps, weights, i):  # type: ignore[no-untyped-def] # pragma: no cover
     total = 0.0
     for p in range(counts[0]):
@@ -277,7 +278,7 @@ def _many(block, base, counts, steps, weights, i):  # type: ignore[no-untyped-de
     return total
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _edge(block, index, weight, ndim):  # type: ignore[no-untyped-def] # pragma: no cover
     count, total = index.shape[1], 0.0
     for tap in range(count**ndim):

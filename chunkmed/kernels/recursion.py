@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["filter_lines"]
 
@@ -34,7 +34,7 @@ def filter_lines(values: Array, gain: float, poles: Array, ends: int) -> None:
         _filter_columns(values, gain, poles, ends)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _filter_rows(rows, gain, poles, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     count, n = rows.shape
     tile = np.empty((n, 16))
@@ -50,7 +50,7 @@ def _filter_rows(rows, gain, poles, ends):  # type: ignore[no-untyped-def] # pra
                 rows[first + i, k] = tile[k, i]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _filter_columns(values, gain, poles, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     n, inner = values.shape[1], values.shape[2]
     tile = np.empty((n, min(_LINES, inner)))
@@ -65,7 +65,7 @@ def _filter_columns(values, gain, poles, ends):  # type: ignore[no-untyped-def] 
                 values[o, k, left : left + side] = part[k]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _filter(tile, gain, poles, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     n = tile.shape[0]
     for k in range(n):
@@ -80,7 +80,7 @@ def _filter(tile, gain, poles, ends):  # type: ignore[no-untyped-def] # pragma: 
             _subtract_from(tile[k], tile[k + 1], z)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _first(tile, z, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     """Set the first value of the pass forward: a sum over the line as it goes on before its start."""
     n, power = tile.shape[0], z
@@ -107,7 +107,7 @@ def _first(tile, z, ends):  # type: ignore[no-untyped-def] # pragma: no cover
         _add(tile[0], first, 1.0)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _last(tile, z, ends):  # type: ignore[no-untyped-def] # pragma: no cover
     n, power = tile.shape[0], z
     if ends == 0:
@@ -122,25 +122,25 @@ def _last(tile, z, ends):  # type: ignore[no-untyped-def] # pragma: no cover
         _scale(tile[n - 1], z / (power - 1))
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _scale(out, factor):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] *= factor
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add(out, line, factor):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] += factor * line[i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add_both(out, line, other, factor, share):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] += factor * (line[i] + share * other[i])
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _subtract_from(out, line, factor):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = factor * (line[i] - out[i])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel, part
 from chunkmed.kernels.programs import BOTH, COLUMNS, HIGH, LOAD, LOW, Program
 
 __all__ = ["filtered"]
@@ -79,7 +79,7 @@ def _longest_run(columns: Array) -> tuple[int, int]:
     return int(edges[longest]), int(edges[longest] + lengths[longest])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _run(operations, work, sizes, source, planes, rows, columns, inside, cval, out):  # type: ignore[no-untyped-def] # pragma: no cover
     batch, length, more, lead = sizes
     for o in range(0, out.shape[0], batch):
@@ -96,7 +96,7 @@ def _run(operations, work, sizes, source, planes, rows, columns, inside, cval, o
                         _copy(out[o + k][s - lead][left : left + n], work[start : start + n])
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _make(table, work, n, step, left, y, source, planes, rows, columns, inside, cval):  # type: ignore[no-untyped-def] # pragma: no cover
     span = np.uint64((planes.shape[0] - 1) * step + n)
     for i in range(table.shape[0] - 1):
@@ -124,7 +124,7 @@ def _make(table, work, n, step, left, y, source, planes, rows, columns, inside, 
                     _load(row, source[plane][at], seen, inside, left, cval)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _load(row, line, columns, inside, left, cval):  # type: ignore[no-untyped-def] # pragma: no cover
     first = max(0, min(inside[0] - left, row.shape[0]))
     last = max(first, min(inside[1] - left, row.shape[0]))
@@ -137,7 +137,7 @@ def _load(row, line, columns, inside, left, cval):  # type: ignore[no-untyped-de
         row[x] = line[columns[x]] if columns[x] >= 0 else cval
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
     for x in range(out.shape[0]):
         out[x] = values[x]
@@ -148,7 +148,7 @@ def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
 # than to compare it.
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _both(work, low, high, a, b, n):  # type: ignore[no-untyped-def] # pragma: no cover
     for x in range(n):
         p, q = work[a + x], work[b + x]
@@ -156,14 +156,14 @@ def _both(work, low, high, a, b, n):  # type: ignore[no-untyped-def] # pragma: n
         work[high + x] = q if p < q else p
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _low(work, out, a, b, n):  # type: ignore[no-untyped-def] # pragma: no cover
     for x in range(n):
         p, q = work[a + x], work[b + x]
         work[out + x] = p if p < q else q
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _high(work, out, a, b, n):  # type: ignore[no-untyped-def] # pragma: no cover
     for x in range(n):
         p, q = work[a + x], work[b + x]

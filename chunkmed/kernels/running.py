@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["FIELDS", "add", "empty", "maximum", "mean", "minimum", "total", "variance"]
 
@@ -44,7 +44,7 @@ def add(statistics: Array, values: Array, skipna: bool) -> None:
     _add_tiles(statistics.reshape(FIELDS, -1), plain, skipna)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_tiles(statistics, values, skipna):  # type: ignore[no-untyped-def] # pragma: no cover
     # So few voxels at a time that their statistics stay in the processor's first cache.
     for start in range(0, values.shape[1], _TILE):
@@ -57,7 +57,7 @@ def _add_tiles(statistics, values, skipna):  # type: ignore[no-untyped-def] # pr
             _add(count, first, shifted, squares, low, high, values[i][start:stop], skipna)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add(count, first, shifted, squares, low, high, row, skipna):  # type: ignore[no-untyped-def] # pragma: no cover
     # Choices instead of branches: LLVM vectorises the loop. NaN differs from itself.
     for x in range(len(row)):

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["joins_rows", "run_labels"]
 
@@ -59,7 +59,7 @@ def _steps(structure: Array) -> Iterator[tuple[int, ...]]:
                 yield (*step, int(reach[0]), int(reach[-1]))
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _edges(flat, words, begin, end, out, n):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Write where runs start and stop, from place ``n`` on; eight equal voxels are seen at once."""
     at, last = begin, np.uint8(0)
@@ -83,7 +83,7 @@ def _edges(flat, words, begin, end, out, n):  # type: ignore[no-untyped-def] # p
     return n
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _joined_runs(flat, words, shape, steps):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     ndim, width = len(shape), shape[-1]
     count = flat.size // width
@@ -119,14 +119,14 @@ def _joined_runs(flat, words, shape, steps):  # type: ignore[no-untyped-def] # p
     return edges[: 2 * n], rows, parents[:n]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _longer(array, room):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     out = np.empty(room, np.int32)
     out[: len(array)] = array
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _meet(edges, parents, i, last_i, j, last_j, low, high):  # type: ignore[no-untyped-def] # pragma: no cover
     """Join runs i of one row with runs j of another where x + low to x + high meets."""
     while i < last_i and j < last_j:
@@ -146,7 +146,7 @@ def _meet(edges, parents, i, last_i, j, last_j, low, high):  # type: ignore[no-u
                 i += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _root(parents, i):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     while parents[i] != i:
         parents[i] = parents[parents[i]]
@@ -154,7 +154,7 @@ def _root(parents, i):  # type: ignore[no-untyped-def] # pragma: no cover - comp
     return i
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _write(edges, rows, parents, labels):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     count = 0
     for i in range(len(parents)):

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.bsplines import OUTSIDE
+from chunkmed.kernels.compiled import kernel, part
 from chunkmed.kernels.stored import store
 
 __all__ = ["MOST_AXES", "AxisTaps", "interpolate"]
@@ -70,7 +70,7 @@ def interpolate(block: Array, axes: Sequence[AxisTaps], cval: float, out: Array)
                 store(values, out[a, b : place[1], c : place[2]])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _exact(block, i0, w0, i1, w1, i2, w2, i3, w3, cval, a, b0, c0, out):  # type: ignore[no-untyped-def] # pragma: no cover
     line = np.empty(block.shape[3], np.float64)
     for b in range(out.shape[0]):
@@ -92,7 +92,7 @@ def _exact(block, i0, w0, i1, w1, i2, w2, i3, w3, cval, a, b0, c0, out):  # type
             _blank(row, i3[0], cval)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _summed(block, i0, w0, i1, w1, i2, w2, i3, w3, cval, a, b0, c0, out):  # type: ignore[no-untyped-def] # pragma: no cover
     height, width = block.shape[2], block.shape[3]
     plane, line = np.empty(height * width), np.empty(width)
@@ -122,7 +122,7 @@ def _summed(block, i0, w0, i1, w1, i2, w2, i3, w3, cval, a, b0, c0, out):  # typ
             _blank(row, i3[0], cval)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _range(indices, first, count):  # type: ignore[no-untyped-def] # pragma: no cover
     """Return the lowest and one more than the highest row that some rows of the result need."""
     low, high = np.int64(1 << 62), np.int64(0)
@@ -133,31 +133,31 @@ def _range(indices, first, count):  # type: ignore[no-untyped-def] # pragma: no 
     return low, high
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _scale(out, source, u, v, w):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = ((np.float64(source[i]) * u) * v) * w
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add(out, source, w):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] += source[i] * w
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add_one(out, line, index, weight):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] += line[max(index[i], 0)] * weight[i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add_two(out, line, first, second, u, v):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = (out[i] + line[max(first[i], 0)] * u[i]) + line[max(second[i], 0)] * v[i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _blank(row, index, cval):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(row.shape[0]):
         if index[i] == OUTSIDE:

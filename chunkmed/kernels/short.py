@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel, part
 from chunkmed.kernels.steps import ANY, DIFFERENCES, Step
 
 __all__ = ["run", "takes"]
@@ -84,7 +84,7 @@ def run(
     _threes(source, target, inner, index, ends, constant, outer, centre, sign)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _threes(source, target, inner, index, ends, constant, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
     length = target.shape[1] // inner
     buffer = np.empty(index.shape[0], source.dtype)
@@ -101,12 +101,12 @@ def _threes(source, target, inner, index, ends, constant, outer, centre, sign): 
                 _three(out[i * inner : (i + 1) * inner], a, b, c, outer, centre, sign)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _row(line, at, inner, constant):  # type: ignore[no-untyped-def] # pragma: no cover
     return constant if at < 0 else line[at * inner : (at + 1) * inner]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _padded(buffer, line, index, ends, constant):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(ends[0]):
         buffer[i] = constant if index[i] < 0 else line[index[i]]
@@ -116,19 +116,19 @@ def _padded(buffer, line, index, ends, constant):  # type: ignore[no-untyped-def
         buffer[i] = constant if index[i] < 0 else line[index[i]]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = values[i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _three(out, a, b, c, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = b[i] * centre + (a[i] + c[i] * sign) * outer
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _means(source, target, inner, index, ends, constant, size, sums, by, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     length = target.shape[1] // inner
     buffer = np.empty(index.shape[0], source.dtype)
@@ -151,7 +151,7 @@ def _means(source, target, inner, index, ends, constant, size, sums, by, whole):
                 _divide(out[i * inner : (i + 1) * inner], sums, by, whole)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _sum_rows(sums, line, index, inner, constant):  # type: ignore[no-untyped-def] # pragma: no cover
     sums[:] = 0
     k, size = 0, index.shape[0]
@@ -165,19 +165,19 @@ def _sum_rows(sums, line, index, inner, constant):  # type: ignore[no-untyped-de
         k += 1
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add(sums, values):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(sums.shape[0]):
         sums[i] += values[i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add4(sums, a, b, c, d):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(sums.shape[0]):
         sums[i] = sums[i] + a[i] + b[i] + c[i] + d[i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _divide(out, sums, by, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     if whole:
         half = np.float32(0.5)

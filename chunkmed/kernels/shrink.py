@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import inlined, kernel, part
 
 __all__ = ["shrink_mean", "shrink_mode"]
 
@@ -72,7 +72,7 @@ def _shrunk(shape: Sequence[int], factors: Sequence[int]) -> list[int]:
     return [shape[0], *(-(-n // f) for n, f in zip(shape[1:], factors, strict=True))]
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _mean_of_all(values, out, fz, fy, fx, zero):  # type: ignore[no-untyped-def] # pragma: no cover
     sums = np.empty(out.shape[3], type(zero))
     for t in range(out.shape[0]):
@@ -88,7 +88,7 @@ def _mean_of_all(values, out, fz, fy, fx, zero):  # type: ignore[no-untyped-def]
                 _divide_row(sums, out[t, z, y], rows, fx, values.shape[3])
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add_row(row, sums, fx):  # type: ignore[no-untyped-def] # pragma: no cover
     # Apart, on 1-D rows: LLVM vectorises these loops.
     if fx == 1:
@@ -102,7 +102,7 @@ def _add_row(row, sums, fx):  # type: ignore[no-untyped-def] # pragma: no cover
         sums[len(sums) - 1] += row[len(row) - 1]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _divide_row(sums, out, rows, fx, n):  # type: ignore[no-untyped-def] # pragma: no cover
     scale = 1.0 / (rows * fx)
     for x in range(len(out)):
@@ -112,7 +112,7 @@ def _divide_row(sums, out, rows, fx, n):  # type: ignore[no-untyped-def] # pragm
         out[len(out) - 1] = np.rint(sums[len(out) - 1] / rows)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _mean_of_valid(values, out, fz, fy, fx, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
     sums, counts = np.empty(out.shape[3], np.float64), np.empty(out.shape[3], np.float64)
     pads = np.empty(out.shape[3], np.float64)
@@ -126,7 +126,7 @@ def _mean_of_valid(values, out, fz, fy, fx, padding, padded):  # type: ignore[no
                 _divide_valid_row(sums, counts, pads, out[t, z, y], padding)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add_valid_row(row, sums, counts, pads, fx, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
     # With the step written out LLVM vectorises these loops.
     if fx == 1:
@@ -140,7 +140,7 @@ def _add_valid_row(row, sums, counts, pads, fx, padding, padded):  # type: ignor
         _add_valid(row[len(row) - 1], len(sums) - 1, sums, counts, pads, padding, padded)
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@inlined
 def _add_valid(value, x, sums, counts, pads, padding, padded):  # type: ignore[no-untyped-def] # pragma: no cover
     # NaN differs from itself.
     pad = padded & (value == padding)
@@ -150,7 +150,7 @@ def _add_valid(value, x, sums, counts, pads, padding, padded):  # type: ignore[n
     pads[x] += 1.0 if pad else 0.0
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _divide_valid_row(sums, counts, pads, out, padding):  # type: ignore[no-untyped-def] # pragma: no cover
     whole = type(padding)(0.5) == 0
     for x in range(len(out)):
@@ -163,7 +163,7 @@ def _divide_valid_row(sums, counts, pads, out, padding):  # type: ignore[no-unty
             out[x] = np.nan
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _mean_of_wide(values, out, fz, fy, fx, padding, padded, unsigned):  # type: ignore[no-untyped-def] # pragma: no cover
     # Sums of upper and lower halves: eight 64-bit integers do not fit into one, nor into a float64.
     for t in range(out.shape[0]):
@@ -208,7 +208,7 @@ def shrink_mode(values: Array, factors: Sequence[int]) -> Array:
     return out.astype(values.dtype, copy=False)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _mode(values, out, fz, fy, fx):  # type: ignore[no-untyped-def] # pragma: no cover
     found, mixed = np.empty(8, values.dtype), np.empty(out.shape[3], np.bool_)
     for t in range(out.shape[0]):
@@ -231,21 +231,21 @@ def _mode(values, out, fz, fy, fx):  # type: ignore[no-untyped-def] # pragma: no
                     row[x] = _most_frequent(found, n)
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _first_of_window(row, first, mixed, fx):  # type: ignore[no-untyped-def] # pragma: no cover
     for x in range(len(first)):
         first[x] = row[x * fx]
         mixed[x] = False
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _compare_row(row, first, mixed, fx):  # type: ignore[no-untyped-def] # pragma: no cover
     for start in range(fx):
         for x in range((len(row) - start + fx - 1) // fx):
             mixed[x] |= row[x * fx + start] != first[x]
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _most_frequent(found, n):  # type: ignore[no-untyped-def] # pragma: no cover
     best, most = found[0], 0
     for i in range(n):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel
 
 __all__ = ["store"]
 
@@ -38,7 +38,7 @@ def store(values: Array, out: Array) -> None:
         _store_integers(flat, target, float(limits.min), float(limits.max), out.dtype.itemsize <= 2)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _store_integers(values, out, low, high, narrow):  # type: ignore[no-untyped-def] # pragma: no cover
     if narrow:
         for i in range(values.shape[0]):

@@ -11,10 +11,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel, part
 
 __all__ = ["crofton_weights", "surface_elements", "surface_labels"]
 
@@ -72,7 +72,7 @@ def surface_elements(labels: Array, weights: Sequence[float]) -> Array:
     return out.reshape(labels.shape)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _elements(padded, table, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -86,7 +86,7 @@ def _elements(padded, table, out):  # type: ignore[no-untyped-def] # pragma: no 
             _erase(mine, row)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _any(line):  # type: ignore[no-untyped-def] # pragma: no cover
     found = line[0] * 0
     for value in line:
@@ -94,7 +94,7 @@ def _any(line):  # type: ignore[no-untyped-def] # pragma: no cover
     return found != 0
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _differ(mine, other, before, at, after, out):  # type: ignore[no-untyped-def] # pragma: no cover
     zero = np.float32(0)
     left, middle, right = other[: len(mine)], other[1 : len(mine) + 1], other[2 : len(mine) + 2]
@@ -105,7 +105,7 @@ def _differ(mine, other, before, at, after, out):  # type: ignore[no-untyped-def
         out[k] += after if right[k] != value else zero
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _erase(mine, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for k in range(len(mine)):
         out[k] = out[k] if mine[k] != 0 else np.float32(0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.compiled import kernel
 
 __all__ = ["look_up"]
 
@@ -34,7 +34,7 @@ def look_up(local: Array, table: Array, out: Array) -> None:
         out[index] = found.view(out.dtype)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _look_up(local, table, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     for i in range(local.size):
         out[i] = table[np.uint32(local[i])]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from chunkmed.kernels.compiled import part
 from chunkmed.kernels.steps import DIFFERENCES, MEAN, PAIRS
 
 __all__ = ["convert", "sum_taps", "tap", "taps4"]
@@ -12,7 +12,7 @@ __all__ = ["convert", "sum_taps", "tap", "taps4"]
 _PAIRS, _DIFFERENCES, _MEAN = PAIRS, DIFFERENCES, MEAN
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def sum_taps(out, lines, step, weights, kind):  # type: ignore[no-untyped-def] # pragma: no cover
     """Sum a window of lines: weight k stands for the line that begins k steps on."""
     if kind == _PAIRS:
@@ -25,7 +25,7 @@ def sum_taps(out, lines, step, weights, kind):  # type: ignore[no-untyped-def] #
         _in_order(out, lines, step, weights)
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _pairs(out, lines, step, weights, added):  # type: ignore[no-untyped-def] # pragma: no cover
     radius = weights.shape[0] // 2
     _centre(out, lines[radius * step :], weights[radius])
@@ -49,7 +49,7 @@ def _pairs(out, lines, step, weights, added):  # type: ignore[no-untyped-def] # 
         k += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _in_order(out, lines, step, weights):  # type: ignore[no-untyped-def] # pragma: no cover
     # The last one comes first, then the others from left to right.
     last = weights.shape[0] - 1
@@ -64,7 +64,7 @@ def _in_order(out, lines, step, weights):  # type: ignore[no-untyped-def] # prag
         k += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@part
 def _mean(out, lines, step, size):  # type: ignore[no-untyped-def] # pragma: no cover
     k = 1
     _centre(out, lines, 1.0)
@@ -78,64 +78,64 @@ def _mean(out, lines, step, size):  # type: ignore[no-untyped-def] # pragma: no 
     _divide(out, np.float64(size))
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _centre(out, line, w):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = line[i] * w
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _one(out, a, b, w):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] += (a[i] + b[i]) * w
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _one_less(out, a, b, w):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] += (a[i] - b[i]) * w
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _four(out, a, b, c, d, e, f, g, h, p, q, r, s):  # type: ignore[no-untyped-def] # pragma: no cover
     # One addition after the other, as scipy adds: any other order rounds differently.
     for i in range(out.shape[0]):
         out[i] = (((out[i] + (a[i] + e[i]) * p) + (b[i] + f[i]) * q) + (c[i] + g[i]) * r) + (d[i] + h[i]) * s
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _four_less(out, a, b, c, d, e, f, g, h, p, q, r, s):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = (((out[i] + (a[i] - e[i]) * p) + (b[i] - f[i]) * q) + (c[i] - g[i]) * r) + (d[i] - h[i]) * s
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def tap(out, line, w):  # type: ignore[no-untyped-def] # pragma: no cover
     """Add one weighted line."""
     for i in range(out.shape[0]):
         out[i] += line[i] * w
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def taps4(out, a, b, c, d, p, q, r, s):  # type: ignore[no-untyped-def] # pragma: no cover
     """Add four weighted lines, one after the other."""
     for i in range(out.shape[0]):
         out[i] = (((out[i] + a[i] * p) + b[i] * q) + c[i] * r) + d[i] * s
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _add4(out, a, b, c, d):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = out[i] + a[i] + b[i] + c[i] + d[i]
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def _divide(out, by):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         out[i] = out[i] / by
 
 
-@numba.njit(nogil=True, cache=True, inline="never")
+@part
 def convert(out, values, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     """Write float64 values as another dtype; ``whole`` says that it is an integer."""
     if whole:

@@ -182,7 +182,7 @@ def test_what_cannot_be_meant_is_refused(where, settings, kind):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("quue = 'debug'", "did you mean queue"),
+        ("quue = 'debug'", "did you mean 'queue'"),
         ("cores = '2'", "whole number"),
         ("cores = true", "whole number"),
         ("cores = 0", "whole number"),

@@ -31,10 +31,9 @@ def _quiet():
         yield
 
 
-@pytest.fixture(params=sorted(STORES))
-def store(request, tmp_path, monkeypatch):
-    """A store of each kind: three levels, two label images, each in many shards."""
-    monkeypatch.setattr("chunkmed.store.pyramid._ENOUGH", 8)
+@pytest.fixture(scope="module", params=sorted(STORES))
+def store(request, tmp_path_factory):
+    """A store of each kind, to read only: three levels, two label images, each in many shards."""
     about = {
         "z_mm": tuple(2.5 * i for i in range(8)),
         "y_mm": tuple(1.5 * i for i in range(24)),
@@ -43,8 +42,9 @@ def store(request, tmp_path, monkeypatch):
     }
     on = Grid(**{**about, **STORES[request.param]})
     values = np.random.default_rng(4).integers(1, 99, on.shape).astype(np.int16)
-    path = tmp_path / "heart.zarr"
-    with small_blocks((2, 6, 6)):
+    path = tmp_path_factory.mktemp("stores") / "heart.zarr"
+    with pytest.MonkeyPatch.context() as patch, small_blocks((2, 6, 6)):
+        patch.setattr("chunkmed.store.pyramid._ENOUGH", 8)
         image = cm.save(attach(sourced(values, (1, 2, 6, 6)), on), path)
         cm.save(image > 50, path, name="body")
         cm.save(image // 40, path, name="parts")

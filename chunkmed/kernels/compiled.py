@@ -1,0 +1,16 @@
+"""How kernels are compiled: once on a machine, and run without Python's lock."""
+
+from __future__ import annotations
+
+import numba
+
+__all__ = ["inlined", "kernel", "part"]
+
+#: A function that Python calls.
+kernel = numba.njit(nogil=True, cache=True)
+
+#: A function that only compiled ones call: nothing is made by which Python could, a tenth of the time.
+part = numba.njit(nogil=True, cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+#: A part that is put into its callers before they are typed.
+inlined = numba.njit(nogil=True, cache=True, inline="always")
