@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 
 __all__ = ["inlined", "kernel", "part"]
@@ -10,7 +12,8 @@ __all__ = ["inlined", "kernel", "part"]
 kernel = numba.njit(nogil=True, cache=True)
 
 #: A function that only compiled ones call: nothing is made by which Python could, a tenth of the time.
-part = numba.njit(nogil=True, cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_ALONE: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+part = numba.njit(nogil=True, cache=True, **_ALONE)
 
 #: A part that is put into its callers before they are typed.
 inlined = numba.njit(nogil=True, cache=True, inline="always")

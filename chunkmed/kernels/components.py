@@ -10,8 +10,8 @@ import numpy as np
 import scipy.ndimage
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.compiled import kernel, part
-from chunkmed.kernels.runs import joins_rows, run_labels
+from chunkmed.kernels.compiled import kernel
+from chunkmed.kernels.runs import joins_rows, root, run_labels
 
 __all__ = [
     "block_labels",
@@ -178,24 +178,16 @@ def merge(firsts: Array, pairs: Array) -> Array:
     return _union(firsts, np.ascontiguousarray(pairs, dtype=np.int64))
 
 
-@part
-def _root(parent: Array, i: int) -> int:  # pragma: no cover - compiled
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
 @kernel
 def _union(firsts: Array, pairs: Array) -> Array:  # pragma: no cover - compiled
     parent = np.arange(firsts.size)
     for k in range(pairs.shape[0]):
-        a, b = _root(parent, pairs[k, 0]), _root(parent, pairs[k, 1])
+        a, b = root(parent, pairs[k, 0]), root(parent, pairs[k, 1])
         if a != b:
             if firsts[a] < firsts[b]:
                 parent[b] = a
             else:
                 parent[a] = b
     for i in range(firsts.size):
-        parent[i] = _root(parent, i)
+        parent[i] = root(parent, i)
     return parent

@@ -15,7 +15,7 @@ import numpy as np
 from chunkmed.kernels import Array
 from chunkmed.kernels.compiled import kernel, part
 
-__all__ = ["joins_rows", "run_labels"]
+__all__ = ["joins_rows", "root", "run_labels"]
 
 _ONES = np.uint64(0x0101010101010101)
 
@@ -135,7 +135,7 @@ def _meet(edges, parents, i, last_i, j, last_j, low, high):  # type: ignore[no-u
         elif edges[2 * j] >= edges[2 * i + 1] + high:
             i += 1
         else:
-            a, b = _root(parents, i), _root(parents, j)
+            a, b = root(parents, i), root(parents, j)
             if a < b:
                 parents[b] = a
             elif b < a:
@@ -147,7 +147,8 @@ def _meet(edges, parents, i, last_i, j, last_j, low, high):  # type: ignore[no-u
 
 
 @part
-def _root(parents, i):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+def root(parents, i):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """Return the first of those that i was joined with; the way there is shortened."""
     while parents[i] != i:
         parents[i] = parents[parents[i]]
         i = parents[i]
