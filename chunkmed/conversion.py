@@ -111,6 +111,14 @@ def convert(
         If there is no such series, or its geometry is not regular.
     StoreError
         If the store exists already or cannot be written.
+
+    Examples
+    --------
+    >>> from chunkmed.testing import BeatingEllipsoid, write_study
+    >>> heart = BeatingEllipsoid(time_points=2, size=(12, 48, 64), spacing_mm=(10.0, 3.0, 3.0))
+    >>> files = write_study("study", heart)
+    >>> convert("study", "heart.zarr").sizes
+    Frozen({'t': 2, 'z': 12, 'y': 48, 'x': 64})
     """
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
     described = Described(spacing_mm, origin_mm, time_ms, dims, channel)

@@ -12,11 +12,13 @@ import xarray as xr
 import chunkmed.accessors  # noqa: F401 - registers image.cm and image.meta
 from chunkmed import provenance, store
 from chunkmed.conversion import convert, open_dicom, refuse_dicom_options
-from chunkmed.coords import SPACE, check_grid, four_dims, grid_of, time_dim_of
+from chunkmed.coords import CHANNEL, SPACE, check_grid, four_dims, grid_of, time_dim_of
 from chunkmed.dicom import Choices
 from chunkmed.errors import InputError, StoreError
 from chunkmed.foreign import Described, is_foreign, open_foreign, refuse_described
+from chunkmed.formats.picture import PictureReader, is_picture
 from chunkmed.graph.lift import lift
+from chunkmed.graph.views import from_reader
 from chunkmed.grid import Grid
 from chunkmed.label_names import ATTRIBUTE, names_of
 from chunkmed.labelled import open_labels
@@ -146,6 +148,14 @@ def save(
         If a label image has fractions, or does not lie on the store's grid.
     StoreError
         If it exists already or cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> image = cm.open(np.arange(24, dtype=np.int16).reshape(1, 2, 3, 4), spacing_mm=(5.0, 1.0, 1.0))
+    >>> stored = save(image, "image.zarr")
+    >>> save(image > 11, "image.zarr", name="bright").dtype, cm.open("image.zarr").cm.grid.spacing_mm
+    (dtype('uint8'), (5.0, 1.0, 1.0))
     """
     full = four_dims(image)
     grid, lifted, target = grid_of(full), lift(full), store.locate(store_path)
@@ -243,18 +253,43 @@ def volread(path: PathLike | Sequence[PathLike], *, series: str | int | None = N
     -------
     xarray.DataArray
         Dims (z, y, x), or (t, z, y, x) for a time series; ``vol.meta["sampling"]`` in mm (and ms).
+
+    Examples
+    --------
+    >>> from chunkmed.testing import BeatingEllipsoid, write_study
+    >>> heart = BeatingEllipsoid(time_points=2, size=(12, 48, 64), spacing_mm=(10.0, 3.0, 3.0))
+    >>> files = write_study("study", heart)
+    >>> volread("study").meta["sampling"]
+    (450.0, 10.0, 3.0, 3.0)
     """
     image = open(path, series=series)
     return image.isel({str(image.dims[0]): 0}) if image.shape[0] == 1 else image
 
 
 def imread(path: PathLike) -> xr.DataArray:
-    """Read one DICOM file as an image, as imageio.imread does, but lazily.
+    """Read one DICOM file, or a picture (JPEG, PNG), as an image, as imageio.imread does, but lazily.
 
     Returns
     -------
     xarray.DataArray
-        Dims (y, x); more where the file holds several frames.
+        Dims (y, x); more where the file holds several frames. Pictures have no millimetres, and a last
+        dim c where they have colours.
+
+    Raises
+    ------
+    SourceError
+        As :func:`open` does.
+
+    Examples
+    --------
+    >>> from chunkmed.testing import BeatingEllipsoid, write_study
+    >>> heart = BeatingEllipsoid(time_points=2, size=(12, 48, 64), spacing_mm=(10.0, 3.0, 3.0))
+    >>> files = write_study("study", heart)
+    >>> imread(files[0]).shape
+    (48, 64)
     """
+    if isinstance(path, str | os.PathLike) and is_picture(path):
+        picture = from_reader(PictureReader(path))
+        return xr.DataArray(picture, dims=("y", "x", CHANNEL)[: picture.ndim], name="image")
     image = open(path)
     return image.isel({str(dim): 0 for dim in image.dims[:2] if image.sizes[dim] == 1})

@@ -41,7 +41,7 @@ overlapping-segments     segments share voxels
 ragged-cells             images are missing at some time points
 several-series           several series where one is needed
 shifted-slices           slices lie beside the line of the others
-too-large                the parts that a file is compressed in are too large
+too-large                a picture, or the parts that a file is compressed in, are too large
 truncated-file           a file ends within its pixel data
 undecodable              pixel data are damaged
 unequal-phases           series to be merged have different numbers of phases

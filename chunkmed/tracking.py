@@ -138,6 +138,15 @@ def follow(labels: xr.DataArray, at: Mapping[str, Any], table: xr.Dataset | None
     ------
     InputError
         If the point is background at its time point.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> import chunkmed.ndimage as ndi
+    >>> frames = np.array([[1, 1, 0, 0, 1], [0, 1, 1, 0, 1]], np.uint8).reshape(2, 1, 1, 5)
+    >>> labels, n = ndi.label(cm.open(frames, spacing_mm=(5.0, 1.0, 1.0)))
+    >>> follow(labels, at={"voxel": (0, 0, 0)}).values[:, 0, 0].tolist()
+    [[1, 1, 0, 0, 0], [0, 1, 1, 0, 0]]
     """
     point = dict(at)
     start = int(point.pop("t", 0))

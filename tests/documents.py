@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.M | re.S)
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+#: How a block begins that reads nothing.
+_LAZY = "# lazy"
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -32,13 +34,13 @@ def blocks(path: Path) -> Iterator[Block]:
     text = path.read_text()
     found = list(_FENCE.finditer(text))
     for i, match in enumerate(found):
-        language, about, code = match.groups()
+        language, code = match.groups()
         if language == "text":
             continue
         after = found[i + 1] if i + 1 < len(found) else None
         follows = after is not None and after[1] == "text" and not text[match.end() : after.start()].strip()
-        expected = after[3] if follows and after is not None else None
-        yield Block(text.count("\n", 0, match.start()) + 2, language, code, "lazy" in about, expected)
+        expected = after[2] if follows and after is not None else None
+        yield Block(text.count("\n", 0, match.start()) + 2, language, code, code.startswith(_LAZY), expected)
 
 
 def run(block: Block, path: Path, namespace: dict[str, Any]) -> str:
@@ -61,7 +63,7 @@ def with_outputs(path: Path, said: dict[int, str]) -> str:
     found = list(_FENCE.finditer(text))
     for before, match in itertools.pairwise(found):
         line = text.count("\n", 0, before.start()) + 2
-        if match[1] == "text" and line in said and match[3] != "...\n":
-            out += [text[at : match.start(3)], said[line]]
-            at = match.end(3)
+        if match[1] == "text" and line in said and not agrees(match[2], said[line]):
+            out += [text[at : match.start(2)], said[line]]
+            at = match.end(2)
     return "".join([*out, text[at:]])

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 
 import pytest
@@ -12,6 +13,12 @@ NAMES = sorted(
     name
     for _, name, _ in pkgutil.walk_packages(chunkmed.__path__, "chunkmed.")
     if not name.endswith("__main__")
+)
+#: Where names stand that users import.
+ROOMS = (
+    "chunkmed",
+    *("chunkmed.cardiac", "chunkmed.cohort", "chunkmed.compare", "chunkmed.intensity", "chunkmed.masks"),
+    *("chunkmed.ndimage", "chunkmed.report.plot", "chunkmed.resample", "chunkmed.testing"),
 )
 FINDER = doctest.DocTestFinder(exclude_empty=True)
 
@@ -40,3 +47,13 @@ def test_there_are_examples():
         "chunkmed.explanation.explain",
     ):
         assert wanted in names
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_has_an_example(room):
+    module = importlib.import_module(room)
+    public = [getattr(module, name) for name in module.__all__]
+    without = [
+        each.__name__ for each in public if callable(each) and ">>>" not in (inspect.getdoc(each) or "")
+    ]
+    assert without == []

@@ -39,6 +39,15 @@ class Cohort:
         The folder that :func:`plan` wrote.
     function : callable, optional
         The function that it was planned with, where no module has it.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> image = cm.open(np.arange(64, dtype=np.int16).reshape(1, 4, 4, 4), spacing_mm=(5.0, 1.0, 1.0))
+    >>> stored = cm.save(image, "studies/a/image.zarr", overwrite=True)
+    >>> cohort = plan("studies", "out", recipe="threshold-objects", parameters={"above": 31})
+    >>> cohort.run(workers=1).done
+    1
     """
 
     def __init__(self, out: PathLike, function: Function | None = None) -> None:
@@ -222,6 +231,15 @@ def plan(
         If recipe, condition, pattern or labels are not understood: before anything is read.
     SourceError
         If there is nothing below the root.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> image = cm.open(np.arange(64, dtype=np.int16).reshape(1, 4, 4, 4), spacing_mm=(5.0, 1.0, 1.0))
+    >>> stored = cm.save(image, "studies/a/image.zarr", overwrite=True)
+    >>> cohort = plan("studies", "planned", recipe="threshold-objects", parameters={"above": 31})
+    >>> print(cohort.status())
+    1 case: 0 done, 0 failed, 0 under way, 1 waiting
     """
     prepared = prepare(
         root, recipe=recipe, where=where, case_id=case_id, labels=labels, parameters=parameters,
@@ -266,7 +284,17 @@ def _positive(seconds: float) -> float:
 
 
 def open(out: PathLike, function: Function | None = None) -> Cohort:  # noqa: A001 - used as cohort.open
-    """Return a cohort that was planned; parameters as of :class:`Cohort`."""
+    """Return a cohort that was planned; parameters as of :class:`Cohort`.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> image = cm.open(np.arange(64, dtype=np.int16).reshape(1, 4, 4, 4), spacing_mm=(5.0, 1.0, 1.0))
+    >>> stored = cm.save(image, "studies/a/image.zarr", overwrite=True)
+    >>> planned = plan("studies", "out", recipe="threshold-objects")
+    >>> open("out").status().total
+    1
+    """
     return Cohort(out, function)
 
 
@@ -285,5 +313,16 @@ def table(out: PathLike, name: str = "table") -> pa.Table:
     pyarrow.Table
         Columns ``case_id``, ``case``, then those of the cases' tables; units are in their names.
         ``.to_pandas()`` makes a data frame of it.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> image = cm.open(np.arange(64, dtype=np.int16).reshape(1, 4, 4, 4), spacing_mm=(5.0, 1.0, 1.0))
+    >>> stored = cm.save(image, "studies/a/image.zarr", overwrite=True)
+    >>> def brightest(image):
+    ...     return image.max().to_dataset(name="brightest")
+    >>> status = plan("studies", "out", recipe=brightest).run(workers=1)
+    >>> table("out").select(["case_id", "brightest"]).to_pylist()
+    [{'case_id': 'a/image', 'brightest': 63}]
     """
     return gathered(Path(out), name)

@@ -57,7 +57,7 @@ class Status:
 
     def __str__(self) -> str:
         counts = f"{self.done} done, {self.failed} failed, {self.under_way} under way, {self.waiting} waiting"
-        lines = [f"{self.total} cases: {counts}"]
+        lines = [f"{self.total} case{'s' * (self.total != 1)}: {counts}"]
         if self.per_minute is not None and not self.is_over:
             left = "" if self.left_s is None else f", {_duration(self.left_s)} left"
             lines.append(f"rate       {self.per_minute:.3g} a minute{left}")
@@ -86,6 +86,15 @@ def status(folder: str | os.PathLike[str]) -> Status:
     ------
     StoreError
         ``no-cohort``.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> image = cm.open(np.arange(64, dtype=np.int16).reshape(1, 4, 4, 4), spacing_mm=(5.0, 1.0, 1.0))
+    >>> stored = cm.save(image, "studies/a/image.zarr", overwrite=True)
+    >>> planned = cm.cohort.plan("studies", "out", recipe="threshold-objects")
+    >>> print(status("out"))
+    1 case: 0 done, 0 failed, 0 under way, 1 waiting
     """
     out = Path(folder)
     columns = read_columns(out, "case", "token", "selected")

@@ -48,6 +48,15 @@ def surface_distances(labels: xr.DataArray, reference: xr.DataArray) -> xr.Datas
     ------
     InputError
         For images that are no labels, grids that differ, or images without millimetres.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> first, second = np.zeros((2, 1, 3, 8, 8), np.uint8)
+    >>> first[0, 1, 2:6, 2:6], second[0, 1, 2:6, 3:7] = 1, 1
+    >>> first, second = (cm.open(each, spacing_mm=(5.0, 1.0, 1.0)) for each in (first, second))
+    >>> print(surface_distances(first, second).hausdorff_mm.values)
+    [[1.]]
     """
     pair = pair_of(labels, reference)
     _ = pair.about.solid_grid if not pair.about.is_flat else pair.about.known_grid

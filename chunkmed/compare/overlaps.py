@@ -75,17 +75,43 @@ def overlap(labels: xr.DataArray, reference: xr.DataArray, what: Sequence[str] |
 
 
 def dice(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
-    """Return the Dice coefficient of each label, dims (t, label); see :func:`overlap`."""
+    """Return the Dice coefficient of each label, dims (t, label); see :func:`overlap`.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> first, second = (xr.DataArray(np.array(row), dims="x") for row in ([1, 1, 0, 2], [0, 1, 1, 2]))
+    >>> dice(first, second).values.tolist()
+    [0.5, 1.0]
+    """
     return overlap(labels, reference, ["dice"])["dice"]
 
 
 def jaccard(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
-    """Return the Jaccard index of each label, dims (t, label); see :func:`overlap`."""
+    """Return the Jaccard index of each label, dims (t, label); see :func:`overlap`.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> first, second = (xr.DataArray(np.array(row), dims="x") for row in ([1, 1, 0, 2], [0, 1, 1, 2]))
+    >>> jaccard(first, second).values.round(2).tolist()
+    [0.33, 1.0]
+    """
     return overlap(labels, reference, ["jaccard"])["jaccard"]
 
 
 def volume_difference_ml(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
-    """Return how much larger each label is than in the reference, ml; see :func:`overlap`."""
+    """Return how much larger each label is than in the reference, ml; see :func:`overlap`.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> more = np.ones((1, 2, 10, 10), np.uint8)
+    >>> less = more * (np.arange(10) < 5)
+    >>> first, second = (cm.open(each, spacing_mm=(5.0, 1.0, 1.0)) for each in (more, less))
+    >>> volume_difference_ml(first, second).values.tolist()
+    [[0.5]]
+    """
     return overlap(labels, reference, ["volume_difference_ml"])["volume_difference_ml"]
 
 

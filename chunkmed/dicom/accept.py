@@ -19,7 +19,16 @@ __all__ = ["Choices", "accepted"]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Options of ``convert`` and ``open`` for DICOM."""
+    """Options of ``convert`` and ``open`` for DICOM.
+
+    Examples
+    --------
+    >>> try:
+    ...     Choices(frames="slices")
+    ... except ValueError as error:
+    ...     print(error.kind)
+    bad-frames
+    """
 
     allow_missing: bool = False
     """Gaps between slices, and time points that some slices lack."""

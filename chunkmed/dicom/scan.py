@@ -37,6 +37,15 @@ def scan(paths: Paths, *, progress: Callable[[int, int], None] | None = None) ->
     ------
     SourceError
         ``no-such-path`` if a path is missing, ``no-dicom`` if no file holds an image.
+
+    Examples
+    --------
+    >>> from chunkmed.testing import BeatingEllipsoid, write_study
+    >>> heart = BeatingEllipsoid(time_points=2, size=(12, 48, 64), spacing_mm=(10.0, 3.0, 3.0))
+    >>> files = write_study("study", heart)
+    >>> study = scan("study")
+    >>> [(stack.modality, stack.shape) for stack in study.stacks], study.skipped
+    ([('MR', (2, 12, 48, 64))], ())
     """
     found = dict(find_files(paths))
     frames: list[Frame] = []

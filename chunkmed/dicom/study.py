@@ -25,7 +25,19 @@ _MOST_REASONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that is no part of any stack."""
+    """A file that is no part of any stack.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from chunkmed.dicom import scan
+    >>> from chunkmed.testing import BeatingEllipsoid, write_study
+    >>> heart = BeatingEllipsoid(time_points=2, size=(12, 48, 64), spacing_mm=(10.0, 3.0, 3.0))
+    >>> files = write_study("mixed", heart)
+    >>> written = Path("mixed/notes.txt").write_text("no image")
+    >>> [file.reason for file in scan("mixed").skipped]
+    ['not DICOM (no DICM preamble)']
+    """
 
     path: str
     """Where it is, printable."""
@@ -35,7 +47,18 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """One 4D image of a study: its grid, its values, and what was assumed to get there."""
+    """One 4D image of a study: its grid, its values, and what was assumed to get there.
+
+    Examples
+    --------
+    >>> from chunkmed.testing import BeatingEllipsoid, write_study
+    >>> heart = BeatingEllipsoid(time_points=2, size=(12, 48, 64), spacing_mm=(10.0, 3.0, 3.0))
+    >>> files = write_study("study", heart)
+    >>> from chunkmed.dicom import scan
+    >>> stack = scan("study").select()
+    >>> stack.read([(0, 1), (5, 6), (0, 48), (0, 64)]).shape
+    (1, 1, 48, 64)
+    """
 
     key: str
     """Short keyed identifier of series and stack; never a UID."""
@@ -173,7 +196,17 @@ class Stack:
 
 @dataclass(frozen=True)
 class Study:
-    """The stacks found below a path, and what was skipped."""
+    """The stacks found below a path, and what was skipped.
+
+    Examples
+    --------
+    >>> from chunkmed.testing import BeatingEllipsoid, write_study
+    >>> heart = BeatingEllipsoid(time_points=2, size=(12, 48, 64), spacing_mm=(10.0, 3.0, 3.0))
+    >>> files = write_study("study", heart)
+    >>> from chunkmed.dicom import scan
+    >>> scan("study").select().shape
+    (2, 12, 48, 64)
+    """
 
     stacks: tuple[Stack, ...]
     skipped: tuple[Skipped, ...] = ()

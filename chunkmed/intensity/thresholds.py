@@ -41,6 +41,12 @@ def otsu(
     -------
     float, or DataArray (t)
         Values above belong to the brighter class; NaN at a time point without values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> otsu(np.array([1, 2, 1, 9, 8, 9], np.int16))
+    4.5
     """
     chosen = choose(named(image), one_mask(where, mask), padding, per)
     counts, edges = counts_of(chosen)

@@ -79,6 +79,13 @@ def erosion(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None
     -------
     xarray.DataArray
         bool, lazy.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> mask = xr.DataArray(np.array([1, 1, 1, 1, 1, 0]) > 0, dims="x")
+    >>> erosion(mask, 1).values.astype(int).tolist()
+    [0, 1, 1, 1, 0, 0]
     """
     return _with_ball(ndimage.binary_erosion, image, radius, axes)
 
@@ -95,6 +102,13 @@ def dilation(image: xr.DataArray, radius: float | str, axes: Sequence[str] | Non
     -------
     xarray.DataArray
         bool, lazy.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> mask = xr.DataArray(np.array([0, 0, 1, 0, 0, 0]) > 0, dims="x")
+    >>> dilation(mask, 1).values.astype(int).tolist()
+    [0, 1, 1, 1, 0, 0]
     """
     return _with_ball(ndimage.binary_dilation, image, radius, axes)
 
@@ -111,6 +125,13 @@ def opening(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None
     -------
     xarray.DataArray
         bool, lazy.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> mask = xr.DataArray(np.array([0, 1, 0, 1, 1, 1, 0]) > 0, dims="x")
+    >>> opening(mask, 1).values.astype(int).tolist()
+    [0, 0, 0, 1, 1, 1, 0]
     """
     return _with_ball(ndimage.binary_opening, image, radius, axes)
 
@@ -129,6 +150,13 @@ def closing(image: xr.DataArray, radius: float | str, axes: Sequence[str] | None
     -------
     xarray.DataArray
         bool, lazy.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> mask = xr.DataArray(np.array([1, 0, 1, 0, 0, 0, 1]) > 0, dims="x")
+    >>> closing(mask, 1).values.astype(int).tolist()
+    [1, 1, 1, 0, 0, 0, 1]
     """
     along, structure = _ball_of(image, radius, axes)
     lifted = lift(image)

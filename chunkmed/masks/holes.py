@@ -65,6 +65,13 @@ def remove_small_holes(
     -------
     xarray.DataArray
         bool, lazy.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> mask = xr.DataArray(np.array([1, 0, 1, 0, 0, 1]) > 0, dims="x")
+    >>> remove_small_holes(mask, 2).values.astype(int).tolist()
+    [1, 1, 1, 0, 0, 1]
     """
     along = space_axes_of(image, axes)
     return _filled(image, along, connectivity, least_voxels(image, size, along))

@@ -39,6 +39,13 @@ def keep_largest(image: xr.DataArray, count: int = 1, connectivity: int = 1) -> 
     -------
     xarray.DataArray
         Labels 1 (largest) to ``count``, lazy.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> mask = xr.DataArray(np.array([1, 0, 1, 1, 1, 0, 1, 1]) > 0, dims="x")
+    >>> keep_largest(mask, 2).values.tolist()
+    [0, 0, 1, 1, 1, 0, 2, 2]
     """
     if count < 1:
         raise InputError(f"count = {count}", kind="bad-count", fix="give at least 1")
@@ -145,6 +152,13 @@ def clear_border(
     -------
     xarray.DataArray
         A mask for a mask, labels under their old numbers for labels; lazy.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> mask = xr.DataArray(np.array([1, 0, 1, 1, 0]) > 0, dims="x")
+    >>> clear_border(mask).values.astype(int).tolist()
+    [0, 0, 1, 1, 0]
     """
     chosen = space_axes_of(image, axes)
     if image.dtype == bool:

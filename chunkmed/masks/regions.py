@@ -36,6 +36,13 @@ def region(image: xr.DataArray, at: Mapping[str, Any], radius: Any) -> xr.DataAr
     -------
     xarray.DataArray
         bool, lazy.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> image = cm.open(np.zeros((1, 1, 3, 5), np.int16), spacing_mm=(5.0, 1.0, 1.0))
+    >>> region(image, at={"voxel": (0, 1, 2)}, radius=1.5).values[0, 0].astype(int).tolist()
+    [[0, 1, 1, 1, 0], [0, 1, 1, 1, 0], [0, 1, 1, 1, 0]]
     """
     axes = [axis for axis in SPACE if axis in image.dims]
     center = voxel_at(image, {key: value for key, value in at.items() if key != "t"})

@@ -77,6 +77,13 @@ def convolve(
     """Convolve with weights, as :func:`scipy.ndimage.convolve`.
 
     Arguments and result are those of :func:`correlate`; the weights are mirrored.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 0, 4, 0, 0], np.int16), chunks=2)
+    >>> ndi.convolve(line, [1, 2, 3]).compute().tolist()
+    [0, 4, 8, 12, 0]
     """
     settings = {"output": output, "mode": mode, "cval": cval, "origin": origin, "axes": axes}
     if not is_lazy(input):
@@ -153,6 +160,13 @@ def correlate1d(
     -------
     same type as input
         As :func:`correlate`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 0, 4, 0, 0], np.int16), chunks=2)
+    >>> ndi.correlate1d(line, [1, 2, 3]).compute().tolist()
+    [0, 12, 8, 4, 0]
     """
     settings = {"output": output, "mode": mode, "cval": cval, "origin": origin}
     if not is_lazy(input):
@@ -172,6 +186,13 @@ def convolve1d(
     """Convolve along one axis, as :func:`scipy.ndimage.convolve1d`.
 
     Arguments and result are those of :func:`correlate1d`; the weights are mirrored.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 0, 4, 0, 0], np.int16), chunks=2)
+    >>> ndi.convolve1d(line, [1, 2, 3]).compute().tolist()
+    [0, 4, 8, 12, 0]
     """
     settings = {"output": output, "mode": mode, "cval": cval, "origin": origin}
     if not is_lazy(input):

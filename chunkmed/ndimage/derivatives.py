@@ -66,6 +66,13 @@ def prewitt(
     """Prewitt filter, as :func:`scipy.ndimage.prewitt`.
 
     Arguments and result are those of :func:`sobel`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([1, 2, 4, 8, 16], np.int16), chunks=2)
+    >>> ndi.prewitt(line).compute().tolist()
+    [1, 3, 6, 12, 8]
     """
     if not is_lazy(input):
         return scipy.ndimage.prewitt(input, axis, output, mode, cval)
@@ -116,6 +123,13 @@ def laplace(
     -------
     same type as input
         As :func:`sobel`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 0, 4, 0, 0], np.int16), chunks=2)
+    >>> ndi.laplace(line).compute().tolist()
+    [0, 4, -8, 4, 0]
     """
     if not is_lazy(input):
         return scipy.ndimage.laplace(input, output, mode, cval, axes=axes)
@@ -157,6 +171,13 @@ def gaussian_laplace(
     -------
     same type as input
         As :func:`sobel`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 0, 90, 0, 0], np.int16), chunks=2)
+    >>> ndi.gaussian_laplace(line, sigma=1).compute().tolist()
+    [17, 0, -35, 0, 17]
     """
     if not is_lazy(input):
         refuse_text(sigma=sigma)
@@ -206,6 +227,13 @@ def gaussian_gradient_magnitude(
     -------
     same type as input
         As :func:`sobel`. Squares of integers are integers, too: give ``output="float32"``.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 0, 90, 90, 90], np.int16), chunks=2)
+    >>> ndi.gaussian_gradient_magnitude(line, sigma=1).compute().tolist()
+    [9, 32, 32, 10, 1]
     """
     if not is_lazy(input):
         refuse_text(sigma=sigma)

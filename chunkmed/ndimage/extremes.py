@@ -65,6 +65,13 @@ def minimum_filter(
     -------
     same type as input
         Same shape and coordinates.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([1, 5, 2, 8, 3], np.int16), chunks=2)
+    >>> ndi.minimum_filter(line, size=3).compute().tolist()
+    [1, 1, 2, 2, 3]
     """
     if not is_lazy(input):
         refuse_text(size=size)
@@ -135,6 +142,13 @@ def minimum_filter1d(
     -------
     same type as input
         Same shape and coordinates.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([1, 5, 2, 8, 3], np.int16), chunks=2)
+    >>> ndi.minimum_filter1d(line, 3).compute().tolist()
+    [1, 1, 2, 2, 3]
     """
     if not is_lazy(input):
         refuse_text(size=size)
@@ -162,6 +176,13 @@ def maximum_filter1d(
     -------
     same type as input
         Same shape and coordinates.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([1, 5, 2, 8, 3], np.int16), chunks=2)
+    >>> ndi.maximum_filter1d(line, 3).compute().tolist()
+    [5, 5, 8, 8, 8]
     """
     if not is_lazy(input):
         refuse_text(size=size)

@@ -62,6 +62,13 @@ def fourier_uniform(input: Any, size: Any, n: int = -1, axis: Any = -1, output: 
     """Multiply a transform with that of a box, as :func:`scipy.ndimage.fourier_uniform`.
 
     ``size`` is the width of the box in voxels; the rest is as in :func:`fourier_gaussian`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.fft.fft(np.eye(6)[2]), chunks=3)
+    >>> np.fft.ifft(ndi.fourier_uniform(line, 3).compute()).real.sum().round(6).item()
+    1.0
     """
     if not is_lazy(input):
         return scipy.ndimage.fourier_uniform(input, size, n, axis, output)
@@ -73,6 +80,13 @@ def fourier_ellipsoid(input: Any, size: Any, n: int = -1, axis: Any = -1, output
 
     ``size`` are its axes in voxels, one to three; the rest is as in :func:`fourier_gaussian`, equal to
     scipy to 1e-13 of the input.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.fft.fft(np.eye(6)[2]), chunks=3)
+    >>> np.fft.ifft(ndi.fourier_ellipsoid(line, 3).compute()).real.sum().round(6).item()
+    1.0
     """
     if not is_lazy(input):
         return scipy.ndimage.fourier_ellipsoid(input, size, n, axis, output)
@@ -84,6 +98,13 @@ def fourier_shift(input: Any, shift: Any, n: int = -1, axis: Any = -1, output: A
 
     ``shift`` is in voxels of the image, ``output`` complex; the rest is as in :func:`fourier_gaussian`,
     equal to scipy to 1e-13 of the input.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.fft.fft([0.0, 5.0, 0.0, 0.0]), chunks=2)
+    >>> abs(np.fft.ifft(ndi.fourier_shift(line, 2).compute())).round(6).tolist()
+    [0.0, 0.0, 0.0, 5.0]
     """
     if not is_lazy(input):
         return scipy.ndimage.fourier_shift(input, shift, n, axis, output)

@@ -123,6 +123,13 @@ def gaussian_filter1d(
     -------
     same type as input
         Same shape and coordinates.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 0, 90, 0, 0], np.int16), chunks=2)
+    >>> ndi.gaussian_filter1d(line, sigma=1).compute().tolist()
+    [5, 21, 35, 21, 5]
     """
     settings = {"mode": mode, "cval": cval, "truncate": truncate, "radius": radius}
     if not is_lazy(input):

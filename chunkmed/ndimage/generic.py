@@ -126,6 +126,15 @@ def generic_filter1d(
     -------
     same type as input
         Same shape and coordinates, equal to scipy; in blocks that span the axis.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> def sums(row, out):
+    ...     out[:] = row[:-2] + row[1:-1] + row[2:]
+    >>> line = da.from_array(np.array([1, 5, 2, 8, 3]), chunks=2)
+    >>> ndi.generic_filter1d(line, sums, 3).compute().tolist()
+    [7, 8, 15, 13, 14]
     """
     settings = {"output": output, "mode": mode, "cval": cval, "origin": origin}
     more = {"extra_arguments": tuple(extra_arguments), "extra_keywords": dict(extra_keywords or {})}

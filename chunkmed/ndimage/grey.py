@@ -72,6 +72,13 @@ def grey_erosion(
     ------
     InputError
         Where scipy raises, and of scipy's type too.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([5, 1, 6, 2, 7], np.int16), chunks=2)
+    >>> ndi.grey_erosion(line, size=3).compute().tolist()
+    [1, 1, 1, 2, 2]
     """
     given = (size, footprint, structure, output, mode, cval, origin)
     return _morphology(scipy.ndimage.grey_erosion, _Steps.eroded, input, given, axes)
@@ -92,6 +99,13 @@ def grey_dilation(
     """Grey dilation, as :func:`scipy.ndimage.grey_dilation`.
 
     Arguments and result are those of :func:`grey_erosion`; footprints and structures are mirrored.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([5, 1, 6, 2, 7], np.int16), chunks=2)
+    >>> ndi.grey_dilation(line, size=3).compute().tolist()
+    [5, 6, 6, 7, 7]
     """
     given = (size, footprint, structure, output, mode, cval, origin)
     return _morphology(scipy.ndimage.grey_dilation, _Steps.dilated, input, given, axes)
@@ -112,6 +126,13 @@ def grey_opening(
     """Grey opening: erosion, then dilation, as :func:`scipy.ndimage.grey_opening`.
 
     Arguments and result are those of :func:`grey_erosion`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([5, 1, 6, 2, 7], np.int16), chunks=2)
+    >>> ndi.grey_opening(line, size=3).compute().tolist()
+    [1, 1, 2, 2, 2]
     """
     given = (size, footprint, structure, output, mode, cval, origin)
     return _morphology(scipy.ndimage.grey_opening, _opened, input, given, axes)
@@ -159,6 +180,13 @@ def morphological_gradient(
 
     Arguments and result are those of :func:`grey_erosion`. With ``output`` the result is that of
     scipy for an array of this dtype; scipy itself takes no notice of a dtype here.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([5, 1, 6, 2, 7], np.int16), chunks=2)
+    >>> ndi.morphological_gradient(line, size=3).compute().tolist()
+    [4, 5, 5, 5, 5]
     """
     given = (size, footprint, structure, output, mode, cval, origin)
     return _morphology(scipy.ndimage.morphological_gradient, _gradient, input, given, axes)
@@ -181,6 +209,13 @@ def morphological_laplace(
     Arguments and result are those of :func:`grey_erosion`. With ``output`` the result is that of
     scipy for an array of this dtype, ``output="int32"`` for uint8 images that must not wrap around;
     scipy itself takes no notice of a dtype here.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([5, 1, 6, 2, 7], np.int16), chunks=2)
+    >>> ndi.morphological_laplace(line, size=3).compute().tolist()
+    [-4, 5, -5, 5, -5]
     """
     given = (size, footprint, structure, output, mode, cval, origin)
     return _morphology(scipy.ndimage.morphological_laplace, _laplace, input, given, axes)
@@ -201,6 +236,13 @@ def white_tophat(
     """Keep what an opening takes away, as :func:`scipy.ndimage.white_tophat`.
 
     Arguments and result are those of :func:`grey_erosion`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([5, 1, 6, 2, 7], np.int16), chunks=2)
+    >>> ndi.white_tophat(line, size=3).compute().tolist()
+    [4, 0, 4, 0, 5]
     """
     given = (size, footprint, structure, output, mode, cval, origin)
     return _morphology(scipy.ndimage.white_tophat, _white, input, given, axes)
@@ -221,6 +263,13 @@ def black_tophat(
     """Keep what a closing adds, as :func:`scipy.ndimage.black_tophat`.
 
     Arguments and result are those of :func:`grey_erosion`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([5, 1, 6, 2, 7], np.int16), chunks=2)
+    >>> ndi.black_tophat(line, size=3).compute().tolist()
+    [0, 4, 0, 4, 0]
     """
     given = (size, footprint, structure, output, mode, cval, origin)
     return _morphology(scipy.ndimage.black_tophat, _black, input, given, axes)

@@ -171,7 +171,16 @@ def sum_labels(input: Any, labels: Any = None, index: Any = None) -> Any:  # noq
 
 
 def sum(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A001, A002
-    """Sum of the values of each object: another name of :func:`sum_labels`."""
+    """Sum of the values of each object: another name of :func:`sum_labels`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> labels = da.from_array(np.array([1, 1, 2, 2]), chunks=2)
+    >>> ndi.sum(line, labels, index=[1, 2])
+    array([12,  5])
+    """
     return sum_labels(input, labels, index)
 
 
@@ -180,35 +189,80 @@ def _mean(table: Moments, request: _Request) -> Array:
 
 
 def mean(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Mean of the values of each object, as :func:`scipy.ndimage.mean`."""
+    """Mean of the values of each object, as :func:`scipy.ndimage.mean`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> labels = da.from_array(np.array([1, 1, 2, 2]), chunks=2)
+    >>> ndi.mean(line, labels, index=[1, 2])
+    array([6. , 2.5])
+    """
     if not _is_ours(input, labels):
         return scipy.ndimage.mean(input, labels, index)
     return _measured(input, labels, index, _mean, np.nan)
 
 
 def variance(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Variance of the values of each object, as :func:`scipy.ndimage.variance`."""
+    """Variance of the values of each object, as :func:`scipy.ndimage.variance`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> labels = da.from_array(np.array([1, 1, 2, 2]), chunks=2)
+    >>> ndi.variance(line, labels, index=[1, 2])
+    array([9.  , 2.25])
+    """
     if not _is_ours(input, labels):
         return scipy.ndimage.variance(input, labels, index)
     return _measured(input, labels, index, lambda table, _: table.spread / table.count, np.nan)
 
 
 def standard_deviation(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Root of the variance of each object, as :func:`scipy.ndimage.standard_deviation`."""
+    """Root of the variance of each object, as :func:`scipy.ndimage.standard_deviation`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> labels = da.from_array(np.array([1, 1, 2, 2]), chunks=2)
+    >>> ndi.standard_deviation(line, labels, index=[1, 2])
+    array([3. , 1.5])
+    """
     if not _is_ours(input, labels):
         return scipy.ndimage.standard_deviation(input, labels, index)
     return _measured(input, labels, index, lambda table, _: np.sqrt(table.spread / table.count), np.nan)
 
 
 def minimum(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Lowest value of each object, as :func:`scipy.ndimage.minimum`; 0 for labels not present."""
+    """Lowest value of each object, as :func:`scipy.ndimage.minimum`; 0 for labels not present.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> labels = da.from_array(np.array([1, 1, 2, 2]), chunks=2)
+    >>> ndi.minimum(line, labels, index=[1, 2])
+    array([3, 1], dtype=int16)
+    """
     if not _is_ours(input, labels):
         return scipy.ndimage.minimum(input, labels, index)
     return _measured(input, labels, index, lambda table, request: _typed(table.low, request), 0)
 
 
 def maximum(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Highest value of each object, as :func:`scipy.ndimage.maximum`; 0 for labels not present."""
+    """Highest value of each object, as :func:`scipy.ndimage.maximum`; 0 for labels not present.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> labels = da.from_array(np.array([1, 1, 2, 2]), chunks=2)
+    >>> ndi.maximum(line, labels, index=[1, 2])
+    array([9, 4], dtype=int16)
+    """
     if not _is_ours(input, labels):
         return scipy.ndimage.maximum(input, labels, index)
     return _measured(input, labels, index, lambda table, request: _typed(table.high, request), 0)
@@ -223,21 +277,47 @@ def _at(indices: Array, request: _Request) -> Array:
 
 
 def minimum_position(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Voxel of the lowest value of each object, as :func:`scipy.ndimage.minimum_position`."""
+    """Voxel of the lowest value of each object, as :func:`scipy.ndimage.minimum_position`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> labels = da.from_array(np.array([1, 1, 2, 2]), chunks=2)
+    >>> ndi.minimum_position(line, labels, index=[1, 2])
+    [(0,), (2,)]
+    """
     if not _is_ours(input, labels):
         return scipy.ndimage.minimum_position(input, labels, index)
     return _tuples(_measured(input, labels, index, lambda table, r: _at(table.low_at, r), 0))
 
 
 def maximum_position(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Voxel of the highest value of each object, as :func:`scipy.ndimage.maximum_position`."""
+    """Voxel of the highest value of each object, as :func:`scipy.ndimage.maximum_position`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> labels = da.from_array(np.array([1, 1, 2, 2]), chunks=2)
+    >>> ndi.maximum_position(line, labels, index=[1, 2])
+    [(1,), (3,)]
+    """
     if not _is_ours(input, labels):
         return scipy.ndimage.maximum_position(input, labels, index)
     return _tuples(_measured(input, labels, index, lambda table, r: _at(table.high_at, r), 0))
 
 
 def extrema(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: A002
-    """Lowest and highest values of each object and where they are, as :func:`scipy.ndimage.extrema`."""
+    """Lowest and highest values of each object and where they are, as :func:`scipy.ndimage.extrema`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([3, 9, 1, 4], np.int16), chunks=2)
+    >>> ndi.extrema(line)
+    (np.int16(1), np.int16(9), (2,), (1,))
+    """
     if not _is_ours(input, labels):
         return scipy.ndimage.extrema(input, labels, index)
     functions = (minimum, maximum, minimum_position, maximum_position)
@@ -261,6 +341,13 @@ def center_of_mass(input: Any, labels: Any = None, index: Any = None) -> Any:  #
     -------
     tuple, list of tuples or xarray.DataArray
         As in scipy; dims (t, label, axis) for images with a time dimension.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 1, 3, 0], np.int16), chunks=2)
+    >>> ndi.center_of_mass(line)
+    (1.75,)
     """
     if not _is_ours(input, labels):
         return scipy.ndimage.center_of_mass(input, labels, index)
@@ -282,6 +369,13 @@ def find_objects(input: Any, max_label: int = 0) -> Any:  # noqa: A002
     list of tuple of slice, or list of such lists
         One entry per label, None where there is no such label; a list per time point for images
         with a time dimension.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> labels = da.from_array(np.array([0, 1, 1, 0, 2]), chunks=2)
+    >>> ndi.find_objects(labels)
+    [(slice(1, 3, None),), (slice(4, 5, None),)]
     """
     if not _is_ours(input):
         return scipy.ndimage.find_objects(input, max_label)

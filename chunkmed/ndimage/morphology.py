@@ -49,6 +49,13 @@ def binary_erosion(
 
     A DataArray is eroded along z, y, x at every time point. With ``iterations`` below 1 until nothing
     changes: that takes a pass over the image at once, and the result is lazy as always.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> mask = da.from_array(np.array([1, 1, 1, 0, 1, 1]) > 0, chunks=2)
+    >>> ndi.binary_erosion(mask, border_value=1).compute().astype(int).tolist()
+    [1, 1, 0, 0, 0, 1]
     """
     given = (structure, iterations, mask, output, border_value, origin, brute_force, axes)
     return _morphology(scipy.ndimage.binary_erosion, kernels.erosion, 1, input, *given)
@@ -70,6 +77,13 @@ def binary_dilation(
 
     A DataArray is dilated along z, y, x at every time point; with ``iterations`` below 1 until nothing
     changes, which takes a pass over the image at once.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> mask = da.from_array(np.array([0, 0, 1, 0, 0, 0]) > 0, chunks=2)
+    >>> ndi.binary_dilation(mask, iterations=2).compute().astype(int).tolist()
+    [1, 1, 1, 1, 1, 0]
     """
     given = (structure, iterations, mask, output, border_value, origin, brute_force, axes)
     return _morphology(scipy.ndimage.binary_dilation, kernels.dilation, 1, input, *given)
@@ -91,6 +105,13 @@ def binary_opening(
 
     A DataArray is opened along z, y, x at every time point; with ``iterations`` below 1 until nothing
     changes, which takes a pass over the image at once.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> mask = da.from_array(np.array([0, 1, 0, 1, 1, 1, 0]) > 0, chunks=2)
+    >>> ndi.binary_opening(mask).compute().astype(int).tolist()
+    [0, 0, 0, 1, 1, 1, 0]
     """
     given = (structure, iterations, mask, output, border_value, origin, brute_force, axes)
     return _morphology(scipy.ndimage.binary_opening, kernels.opening, 2, input, *given)

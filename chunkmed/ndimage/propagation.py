@@ -103,6 +103,14 @@ def binary_propagation(
     -------
     same type as input
         bool, lazy.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> mask = da.from_array(np.array([1, 1, 0, 1, 1]) > 0, chunks=2)
+    >>> seeds = da.from_array(np.array([0, 0, 0, 0, 1]) > 0, chunks=2)
+    >>> ndi.binary_propagation(seeds, mask=mask).compute().astype(int).tolist()
+    [0, 0, 0, 1, 1]
     """
     if not is_lazy(input):
         given = (input, structure, mask, output, border_value, origin)

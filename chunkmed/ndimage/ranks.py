@@ -104,6 +104,13 @@ def median_filter(
     -------
     same type as input
         Same shape and coordinates.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([1, 5, 2, 8, 3], np.int16), chunks=2)
+    >>> ndi.median_filter(line, size=3).compute().tolist()
+    [1, 2, 5, 3, 3]
     """
     if not is_lazy(input):
         refuse_text(size=size)
@@ -138,6 +145,13 @@ def percentile_filter(
     -------
     same type as input
         Same shape and coordinates.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([1, 5, 2, 8, 3], np.int16), chunks=2)
+    >>> ndi.percentile_filter(line, 50, size=3).compute().tolist()
+    [1, 2, 5, 3, 3]
     """
     if not is_lazy(input):
         refuse_text(size=size)

@@ -37,6 +37,16 @@ def watershed_ift(
     ------
     InputError
         For an xarray.DataArray or a dask array: there is no exact form in blocks.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> image = da.zeros((4, 4), dtype=np.uint8)
+    >>> try:
+    ...     ndi.watershed_ift(image, np.eye(4, dtype=int))
+    ... except ValueError as error:
+    ...     print(error.kind)
+    refused
     """
     if is_lazy(input) or is_lazy(markers):
         _refuse("watershed_ift")

@@ -107,6 +107,13 @@ def uniform_filter1d(
     -------
     same type as input
         As :func:`uniform_filter`.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, chunkmed.ndimage as ndi
+    >>> line = da.from_array(np.array([0, 0, 9, 0, 0], np.int16), chunks=2)
+    >>> ndi.uniform_filter1d(line, 3).compute().tolist()
+    [0, 3, 3, 3, 0]
     """
     if not is_lazy(input):
         refuse_text(size=size)

@@ -124,7 +124,13 @@ def _needed(recipe: Recipe, given: Collection[str]) -> list[Step]:
 
 
 def shipped() -> dict[str, str]:
-    """Return the text of the recipes that come with the package, by name."""
+    """Return the text of the recipes that come with the package, by name.
+
+    Examples
+    --------
+    >>> sorted(shipped())
+    ['ejection-fraction', 'threshold-objects']
+    """
     folder = importlib.resources.files("chunkmed.recipe") / "shipped"
     files = [file for file in folder.iterdir() if file.name.endswith(".toml")]
     return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
@@ -137,6 +143,11 @@ def load(recipe: str | Path) -> Recipe:
     ------
     InputError
         If there is no such recipe, or anything in it is misspelt or does not fit together.
+
+    Examples
+    --------
+    >>> load("ejection-fraction").parameters["radius"]
+    '60 mm'
     """
     known = shipped()
     if str(recipe) in known:

@@ -15,7 +15,13 @@ _NAMES = {"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema (draft 2020-12) of a recipe."""
+    """Return the JSON schema (draft 2020-12) of a recipe.
+
+    Examples
+    --------
+    >>> json_schema()["required"]
+    ['schema']
+    """
     steps = [_step(operation) for operation in OPERATIONS.values()]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

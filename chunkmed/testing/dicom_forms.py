@@ -23,7 +23,13 @@ AXIS_OF = {"EchoTime": "echo", "DiffusionBValue": "b", "FlipAngle": "flip", "Inv
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How to write a series: everything but the values and the positions of its voxels."""
+    """How to write a series: everything but the values and the positions of its voxels.
+
+    Examples
+    --------
+    >>> Form(layout="enhanced", shuffle_seed=3).time_key
+    'TriggerTime'
+    """
 
     name: str = "classic"
     layout: Literal["classic", "enhanced", "multiframe", "mosaic"] = "classic"

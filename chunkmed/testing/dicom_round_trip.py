@@ -59,6 +59,15 @@ def write_form(folder: Path | str, frame: Frame, grid: Grid, form: Form | None =
     InputError
         If the pixels do not fit what is stored, the layout cannot say where they lie, or no
         encoder for the transfer syntax is installed.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> from chunkmed.grid import Grid
+    >>> grid = Grid(z_mm=(0.0, 5.0), y_mm=(0.0, 1.0, 2.0), x_mm=(0.0, 1.0, 2.0))
+    >>> files = write_form("mr", lambda t, z: np.full((3, 3), z), grid, Form(layout="enhanced"))
+    >>> len(files), cm.open("mr").shape
+    (1, (1, 2, 3, 3))
     """
     form = form or Form()
     folder = Path(folder)

@@ -80,6 +80,15 @@ def write_series(
     ------
     InputError
         If the pixels do not fit ``dtype``, or the modality is not one of those above.
+
+    Examples
+    --------
+    >>> import numpy as np, chunkmed as cm
+    >>> from chunkmed.grid import Grid
+    >>> grid = Grid(z_mm=(0.0, 5.0), y_mm=(0.0, 1.0, 2.0), x_mm=(0.0, 1.0, 2.0))
+    >>> files = write_series("ct", lambda t, z: np.full((3, 3), 10 * z), grid, modality="CT")
+    >>> cm.open("ct").values[0, :, 0, 0].tolist()
+    [0, 10]
     """
     if modality not in SOP_CLASSES:
         raise InputError(f"cannot write modality {modality!r}", kind="bad-modality", fix="MR, CT or PT")
@@ -119,6 +128,13 @@ def write_study(
     -------
     list of Path
         The files in the order of (t, z).
+
+    Examples
+    --------
+    >>> from chunkmed.testing import BeatingEllipsoid, write_study
+    >>> heart = BeatingEllipsoid(time_points=2, size=(12, 48, 64), spacing_mm=(10.0, 3.0, 3.0))
+    >>> len(write_study("cine", heart))
+    24
     """
     grid = phantom.grid
     jitter = np.linspace(-rr_jitter, rr_jitter, len(grid.z_mm)) if len(grid.z_mm) > 1 else np.zeros(1)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import dask
+import documents
 import numpy as np
 import pytest
 from services.greedy_cases import GREEDY, case_of
@@ -69,3 +70,21 @@ def test_a_cohort_whose_job_is_cancelled_and_whose_case_is_too_large(slurm, tmp_
     assert found["case_id"] == [f"c{number:02d}" for number in wanted]
     assert not jobs("RUNNING", "PENDING")
     shutil.rmtree(tmp_path / "in")
+
+
+def test_the_page_of_the_guide(slurm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blob = np.zeros((1, 4, 8, 8), np.int16)
+    blob[0, 1:3, 2:5, 2:6] = 200
+    for number in range(3):
+        image = cm.open(blob + number, spacing_mm=(5.0, 2.0, 2.0))
+        cm.save(image, f"studies/patient-{number}.zarr", pyramid=False)
+    page, namespace = Path(cm.__file__).parent / "guide" / "slurm.md", {}
+    for block in documents.blocks(page):
+        if block.language == "toml":
+            # The page's options, on a cluster whose machines are this one.
+            folders = CONFIGURATION.partition('interface = "lo"')[2].format(slurm)
+            Path("slurm.toml").write_text(block.code.replace("ib0", "lo") + folders)
+        else:
+            said = documents.run(block, page, namespace)
+            assert documents.agrees(block.expected or "", said), said
