@@ -79,12 +79,15 @@ def test_the_page_of_the_guide(slurm, tmp_path, monkeypatch):
     for number in range(3):
         image = cm.open(blob + number, spacing_mm=(5.0, 2.0, 2.0))
         cm.save(image, f"studies/patient-{number}.zarr", pyramid=False)
-    page, namespace = Path(cm.__file__).parent / "guide" / "slurm.md", {}
+    page, namespace, said = Path(cm.__file__).parent / "guide" / "slurm.md", {}, {}
     for block in documents.blocks(page):
         if block.language == "toml":
             # The page's options, on a cluster whose machines are this one.
             folders = CONFIGURATION.partition('interface = "lo"')[2].format(slurm)
             Path("slurm.toml").write_text(block.code.replace("ib0", "lo") + folders)
         else:
-            said = documents.run(block, page, namespace)
-            assert documents.agrees(block.expected or "", said), said
+            said[block.line] = documents.run(block, page, namespace)
+            if not os.environ.get("CHUNKMED_REWRITE_GUIDE"):
+                assert documents.agrees(block.expected or "", said[block.line]), said[block.line]
+    if os.environ.get("CHUNKMED_REWRITE_GUIDE"):
+        page.write_text(documents.with_outputs(page, said))
