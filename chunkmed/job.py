@@ -106,7 +106,7 @@ def run_job(
     with Outputs(out) as outputs:
         result = JobResult(outputs.place)
         target = result.out / "image.zarr"
-        there = resume and store.is_store(target)
+        there = resume and store.has_image(target)
         image = (
             images.open(target) if there else _stored(source, target, series, choices, described, overwrite)
         )

@@ -25,7 +25,7 @@ from chunkmed.store.listing import label_names
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import Damage
 from chunkmed.store.naming import check_name
-from chunkmed.store.nodes import is_store, node_of
+from chunkmed.store.nodes import has_image, is_store, node_of
 from chunkmed.store.options import storage_options, use_storage_options
 from chunkmed.store.place import ObjectPath, Place, is_url, locate
 from chunkmed.store.pyramid import Level, levels_of, owned_levels, unit_of
@@ -52,6 +52,7 @@ __all__ = [
     "create_image",
     "describe",
     "foreign_array",
+    "has_image",
     "is_ours",
     "is_store",
     "is_url",

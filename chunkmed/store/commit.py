@@ -20,7 +20,7 @@ import google_crc32c
 from chunkmed.errors import StoreError
 from chunkmed.store import files
 from chunkmed.store.attempts import Attempt, attempted
-from chunkmed.store.listing import is_ours, is_unlisted, list_label
+from chunkmed.store.listing import is_our_node, is_unlisted, list_label
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import MANIFEST, Manifest, Objects, file_checksum
 from chunkmed.store.naming import LEFT, OLD, PARTIAL
@@ -182,7 +182,7 @@ def _check_below(target: Path, store: Path) -> None:
 def _check_replaceable(target: Path, overwrite: bool) -> None:
     if not overwrite:
         raise exists_already(target)
-    if not is_ours(target) and not _is_empty(target):
+    if not is_our_node(target) and not _is_empty(target):
         raise not_replaceable(target)
 
 

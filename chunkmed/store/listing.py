@@ -25,7 +25,7 @@ from chunkmed.store.sealed import open_sealed, read_sealed, sealed_bytes, write_
 
 __all__ = [
     "consolidated",
-    "is_ours",
+    "is_our_node",
     "is_unlisted",
     "label_names",
     "list_attempt",
@@ -122,7 +122,7 @@ def is_unlisted(label: Place, commit: str) -> bool:
     return bool(known.get("commit") != commit)
 
 
-def is_ours(folder: Path) -> bool:
+def is_our_node(folder: Path) -> bool:
     """Whether a folder is a node that chunkmed wrote: its root or its manifest says so, intact."""
     try:
         return "commit" in read_sealed(folder / "zarr.json")["attributes"]["chunkmed"]

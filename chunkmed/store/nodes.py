@@ -10,7 +10,7 @@ from chunkmed.store.naming import check_name
 from chunkmed.store.place import ObjectPath, Place
 from chunkmed.store.pointer import POINTER, Pointer, has_leftovers
 
-__all__ = ["identity", "is_store", "no_store", "node_of", "not_ours"]
+__all__ = ["has_image", "identity", "is_store", "no_store", "node_of", "not_ours"]
 
 
 def is_store(place: Place) -> bool:
@@ -20,6 +20,13 @@ def is_store(place: Place) -> bool:
         return True
     repair(place, place)
     return any((place / name).is_file() for name in ("zarr.json", ".zgroup", MANIFEST))
+
+
+def has_image(place: Place) -> bool:
+    """Whether an image was committed at a place; an object store is asked."""
+    if isinstance(place, ObjectPath):
+        return Pointer.read(place).image is not None
+    return is_store(place)
 
 
 def identity(store: Place, label: str | None) -> object:

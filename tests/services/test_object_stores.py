@@ -21,6 +21,8 @@ from chunkmed import store as rooms
 from chunkmed.cli import cli
 from chunkmed.errors import InputError, PlanError, StoreError
 from chunkmed.graph.scratch import Scratch, scratch_below
+from chunkmed.job import run_job
+from chunkmed.recipe import load
 from chunkmed.store import answers, files
 from chunkmed.testing import BeatingEllipsoid, write_study
 
@@ -110,6 +112,11 @@ def test_the_main_job_from_and_to_urls(proxy, tmp_path):
         names = {path.name for path in (tmp_path / "out").iterdir()}
         assert {*out.entries()[0], *out.entries()[1]} == names >= {"image.zarr", "table.csv", "picture.png"}
         assert (out / "table.csv").read_bytes() == (tmp_path / "out" / "table.csv").read_bytes()
+        # There is nothing yet to go on with, then all of it.
+        again = [
+            run_job(load(words[0]), f"{base}/heart.zarr", f"{base}/again", resume=True) for _ in range(2)
+        ]
+        assert again[0].table.identical(again[1].table)
         assert all(f"wrote      {base}/out/{name}" in said for name in names)
         assert rooms.verify(out / "image.zarr") == []
         assert not any("values" in key for key in rooms.locate(f"{base}/scratch").sizes())
