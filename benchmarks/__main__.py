@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks run|report|efficiency|functions|ingest``."""
+"""Command line: ``python -m benchmarks run|report|plot|efficiency|functions|ingest``."""
 
 from __future__ import annotations
 
@@ -43,6 +43,14 @@ def report(options: argparse.Namespace) -> None:
         print(tables.rendered(rows), end="\n\n")
 
 
+def plot(options: argparse.Namespace) -> None:
+    """Draw time and memory against size, of the last batch of each size."""
+    from benchmarks.plots import draw
+
+    draw(rows_of(options.results), options.operation, options.out)
+    print(options.out)
+
+
 def efficiency(options: argparse.Namespace) -> None:
     """Measure the parts and the whole, add lines to the results, print medians."""
     # Before numba reads it.
@@ -74,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
                 default=",".join(NAMES),
                 help=f"names (also {', '.join(MORE)}), or modules with a dot",
             )
+    command = commands.add_parser("plot", help=plot.__doc__)
+    command.set_defaults(action=plot)
+    command.add_argument("out", type=Path)
+    command.add_argument("--operation", choices=OPERATIONS, default="chain")
+    command.add_argument("--results", type=Path, default=RESULTS / "runs.jsonl")
     functions.add_arguments(commands.add_parser("functions", help=functions.__doc__.splitlines()[0]))
     _add_ingest(commands.add_parser("ingest", help="read DICOM series: chunkmed beside its peers"))
     return whole

@@ -73,8 +73,10 @@ _ALL = (
     Case("one", (1, 64, 512, 512), (1, 32, 256, 256)),
     Case("cine", (30, 16, 512, 512), (1, 16, 256, 256), spacing_mm=(8.0, 1.5, 1.5)),
     Case("big", (1, 1024, 1024, 1024), (1, 32, 256, 256), spacing_mm=(1.0, 1.0, 1.0)),
-    # 4 and 40 GB that differ in nothing but the number of time points: is memory flat in it?
+    # 1 to 40 GB that differ in nothing but the number of time points: is memory flat in it?
+    Case("big1", (30, 64, 512, 512), (1, 32, 256, 256)),
     Case("big4", (120, 64, 512, 512), (1, 32, 256, 256)),
+    Case("big16", (480, 64, 512, 512), (1, 32, 256, 256)),
     Case("cine40", (1200, 64, 512, 512), (1, 32, 256, 256)),
     # Real images, small: chest CT with padding, functional MR.
     Case(

@@ -74,7 +74,12 @@ _LONG = (
     *("test_readers.py::test_bioio", "test_readers.py::test_zarr_with_zarrs"),
     *("ejection_fraction[4004]", "ejection_fraction[5005]"),
     *("integers_is_rounded_like_numpy[int8", "integers_is_rounded_like_numpy[uint32"),
-    *("tests/benchmarks/", "test_trace.py::test_processes", "test_a_process_that_has_just_begun"),
+    *(
+        "benchmarks/test_harness.py",
+        "benchmarks/test_ingest.py",
+        "test_trace.py::test_processes",
+        "test_a_process_that_has_just_begun",
+    ),
 )
 
 
