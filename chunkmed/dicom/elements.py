@@ -18,7 +18,17 @@ from chunkmed.dicom.headers import UNDEFINED_LENGTH
 from chunkmed.dicom.limits import current_limits
 from chunkmed.dicom.tags import SPECIFIC_TAGS
 
-__all__ = ["ITEM", "ITEM_END", "LONG_VRS", "PIXEL_TAGS", "SEQUENCE_END", "Walked", "is_sequence_tag", "walk"]
+__all__ = [
+    "ITEM",
+    "ITEM_END",
+    "LONG_VRS",
+    "PIXEL_TAGS",
+    "SEQUENCE_END",
+    "SHORT_VRS",
+    "Walked",
+    "is_sequence_tag",
+    "walk",
+]
 
 PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 _CHARACTER_SET = 0x00080005
@@ -26,7 +36,7 @@ _CHARACTER_SET = 0x00080005
 _DECLINED = frozenset({0x52009229, 0x52009230, 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD})
 _ENDS = _DECLINED | PIXEL_TAGS.keys()
 _PLAIN = (frozenset(SPECIFIC_TAGS) | {_CHARACTER_SET}) - _ENDS
-_SHORT = frozenset(
+SHORT_VRS = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split(),
 )
 #: VRs whose length takes four bytes.
@@ -138,7 +148,7 @@ def _file_meta(data: bytes) -> tuple[str, str, int]:
         value = pos + 8
         if vr in LONG_VRS:
             value, length = pos + 12, form.long(data, pos + 8)[0]
-        elif vr not in _SHORT:
+        elif vr not in SHORT_VRS:
             raise _OddError
         pos = value + length
         if key in (0x00020002, 0x00100002):
@@ -160,7 +170,7 @@ def _follow_explicit(
 ) -> tuple[int, int, int]:
     """Follow elements to the pixel data; return its tag, where its value begins, and its length."""
     unpack, long, tags, ends = form.element, form.long, form.tags, _ENDS
-    short_vrs, long_vrs, data = _SHORT, LONG_VRS, window.data
+    short_vrs, long_vrs, data = SHORT_VRS, LONG_VRS, window.data
     end = len(data)
     while True:
         if pos + 12 > end:
@@ -302,7 +312,7 @@ def _end_of_element(data: bytes, pos: int, form: _Form, depth: int) -> int:
         head, has_items = 8, vr in _ITEMS_OF
         if vr in LONG_VRS:
             head, length = 12, form.long(data, pos + 8)[0]
-        elif vr not in _SHORT:
+        elif vr not in SHORT_VRS:
             raise _OddError
     if length != UNDEFINED_LENGTH:
         return int(pos + head + length)

@@ -16,7 +16,7 @@ from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from chunkmed.dicom.attributes import technical
-from chunkmed.dicom.elements import PIXEL_TAGS, Walked, is_sequence_tag
+from chunkmed.dicom.elements import LONG_VRS, PIXEL_TAGS, SHORT_VRS, Walked, is_sequence_tag
 from chunkmed.dicom.frames import ambiguous_frames, frames_of
 from chunkmed.dicom.headers import UNDEFINED_LENGTH, Frame, Header, Layout, layout_of, unsupported
 from chunkmed.dicom.limits import current_limits, too_large, too_many_frames
@@ -30,6 +30,8 @@ from chunkmed.private import file_identifier
 __all__ = ["NotAnImageError", "WholeHeader", "read_header", "read_whole_header"]
 
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN")
+#: From this group on the parser takes elements without a transfer syntax for those of the other byte order.
+_TURNED = 1024
 _DICOMDIR = "1.2.840.10008.1.3.10"
 #: The data set, then keyword, start and length of the pixel data, and the bytes of their stream.
 _Parsed = tuple[Any, str, int, int, int]
@@ -222,13 +224,12 @@ def _parse(
     file: BinaryIO, preamble: bool, size: int, tags: Sequence[Any] | None = SPECIFIC_TAGS
 ) -> tuple[Any, BinaryIO, int]:
     """Return the data set, the stream standing at its pixel data, and the stream's size."""
-    syntax, start = "", 0
-    if preamble:
-        start = _checked(file, 132, size, implicit=False, group=2)
-        file.seek(132)
-        # Of the open file: by now another one may have its name.
-        meta = FileMetaDataset(read_dataset(io.BytesIO(file.read(start - 132)), False, True))
-        syntax = str(meta.get("TransferSyntaxUID", ""))
+    begin = 132 if preamble else 0
+    start = _checked(file, begin, size, implicit=False, group=2)
+    file.seek(begin)
+    # Of the open file: by now another one may have its name.
+    meta = FileMetaDataset(read_dataset(io.BytesIO(file.read(start - begin)), False, True))
+    syntax = str(meta.get("TransferSyntaxUID", ""))
     if syntax == DeflatedExplicitVRLittleEndian:
         return _parse_deflated(meta, file, start, size, tags)
     _check_structure(file, start, size, syntax)
@@ -242,9 +243,12 @@ def _check_structure(
 ) -> None:
     file.seek(start)
     first = file.read(8)
-    # As parsers do: what stands there counts, not what was announced.
-    little = syntax != ExplicitVRBigEndian if syntax else first[:1] != b"\0"
-    implicit = not first[4:6].isalpha()
+    vr = first[4:6]
+    # As the parser does: what stands there counts, not what was announced; where nothing was, a group that
+    # none is called is one in the other byte order.
+    turned = vr in LONG_VRS | SHORT_VRS and first[1] >= _TURNED >> 8
+    little = syntax != ExplicitVRBigEndian if syntax else not turned
+    implicit = not (vr.isalpha() and vr.isupper())
     _checked(file, start, size, implicit=implicit, little=little, file_bytes=file_bytes)
 
 

@@ -87,12 +87,24 @@ FORMS = [(EXPLICIT, "<", False), (IMPLICIT, "<", True), (BIG, ">", False)]
 
 @pytest.mark.parametrize(("syntax", "order", "implicit"), FORMS)
 @pytest.mark.parametrize("defined", [False, True])
-def test_deep_sequences_are_refused_and_shallow_ones_read(tmp_path, parsed, syntax, order, implicit, defined):
+@pytest.mark.parametrize("start", [0, 132], ids=["preamble", "no preamble"])
+def test_deep_sequences_are_refused_and_shallow_ones_read(
+    tmp_path, parsed, syntax, order, implicit, defined, start
+):
     path = tmp_path / "a.dcm"
     deep = image(order, implicit, nested(2_000, order, implicit, defined))
-    assert "nested more than 100 deep" in refused(path, file_of(deep, syntax))
-    path.write_bytes(file_of(image(order, implicit, nested(40, order, implicit, defined)), syntax))
+    assert "nested more than 100 deep" in refused(path, file_of(deep, syntax)[start:])
+    path.write_bytes(file_of(image(order, implicit, nested(40, order, implicit, defined)), syntax)[start:])
     assert read_header(str(path))[0].layout.rows == 2
+
+
+@pytest.mark.parametrize("start", [0, 132], ids=["preamble", "no preamble"])
+def test_without_a_syntax_bytes_are_taken_in_the_order_that_the_parser_takes(tmp_path, start):
+    """Pixel data in one order; in the other, which the parser takes for so high a group, a text."""
+    first = b"\xe0\x7f\x08\x00SH" + struct.pack(">H", 4) + b"abcd"
+    meta = element(2, 2, "UI", b"1.2.840.10008.5.1.4.1.1.2\0")
+    raw = bytes(128) + b"DICM" + meta + first + nested(2_000, ">")
+    assert "nested more than 100 deep" in refused(tmp_path / "a.dcm", raw[start:])
 
 
 @pytest.mark.parametrize("where", ["element", "sequence", "item", "nested"])
@@ -110,12 +122,13 @@ def test_lengths_beyond_the_end_are_refused(tmp_path, parsed, where):
     assert reason.startswith("damaged: an element of ") and "are left" in reason
 
 
-def test_a_stream_that_inflates_without_end_is_refused(tmp_path):
+@pytest.mark.parametrize("start", [0, 132], ids=["preamble", "no preamble"])
+def test_a_stream_that_inflates_without_end_is_refused(tmp_path, start):
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     head = element(0x0008, 0x0016, "UI", b"1.2.840.10008.5.1.4.1.1.2\0")
     long = element(0x0009, 0x1001, "OB", b"", 0xF0000000)
     body = packer.compress(head + long) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(400))
-    assert refused(tmp_path / "a.dcm", file_of(body + packer.flush(), DEFLATED))
+    assert refused(tmp_path / "a.dcm", file_of(body + packer.flush(), DEFLATED)[start:])
 
 
 def test_more_elements_than_any_image_has_are_refused(tmp_path):
