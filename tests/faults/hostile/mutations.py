@@ -46,6 +46,9 @@ def mutate(seeds: Sequence[bytes], rng: random.Random) -> tuple[str, bytes]:
     """Return what was done and the bytes that came of it; mostly one thing, now and then several."""
     raw, done = rng.choice(seeds), []
     for _ in range(rng.choice((1, 1, 1, 1, 2, 3, 6))):
+        if not raw:
+            # Cut to nothing by the one before: nothing is left to change.
+            break
         mutation = rng.choice(MUTATIONS)
         raw = mutation(raw, seeds, rng)
         done.append(mutation.__name__)
