@@ -180,7 +180,7 @@ def swap_syntax(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes
     out = raw[: start - 2] + struct.pack("<H", len(uid)) + uid + raw[stop:]
     if out[132:136] == b"\2\0\0\0":
         (total,) = struct.unpack_from("<I", out, 140)
-        out = out[:140] + struct.pack("<I", max(0, total + len(uid) - (stop - start))) + out[144:]
+        out = out[:140] + struct.pack("<I", (total + len(uid) - (stop - start)) & 0xFFFFFFFF) + out[144:]
     return out
 
 
