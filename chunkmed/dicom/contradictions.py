@@ -22,8 +22,11 @@ from chunkmed.private import file_identifier
 __all__ = ["contradictions", "doubts"]
 
 Vector = npt.NDArray[np.float64]
-#: SliceLocation is printed with few digits: it may lie this far off, in steps and in mm.
-_OFF_STEP, _OFF_MM = 0.05, 0.1
+#: SliceLocation may lie this far off, in steps and, for it is printed with few digits, in mm; where more
+#: are printed, of thin slices in steps again.
+_OFF_STEP, _OFF_MM, _OFF_THIN_STEP, _MORE_DIGITS_MM = 0.05, 0.1, 0.1, 0.01
+#: With how many digits it is printed mostly.
+_PRINTED_MM = (1.0, 0.1, 0.01)
 #: So is SpacingBetweenSlices.
 _OFF_SPACING = 0.05
 #: Slices may be shifted by this fraction of a pixel each.
@@ -54,7 +57,7 @@ def _of_locations(cells: Sequence[Cell]) -> Irregularity | None:
     found = _locations(cells)
     if found is None:
         return None
-    off_mm, limit_mm = _off(found, _depths(cells)), _limit_mm(cells)
+    off_mm, limit_mm = _off(found, _depths(cells)), _limit_mm(cells, found)
     odd = np.flatnonzero(off_mm > limit_mm)
     if len(odd) == 0 or _off(found, [_along_axis(cells)]).max() <= limit_mm:
         return None
@@ -69,8 +72,8 @@ def _of_locations(cells: Sequence[Cell]) -> Irregularity | None:
 
 def _of_axis(cells: Sequence[Cell]) -> Iterator[str]:
     """Say where SliceLocation counts along an axis of the patient, as some vendors do in oblique images."""
-    found, limit_mm = _locations(cells), _limit_mm(cells)
-    if found is None or _off(found, _depths(cells)).max() <= limit_mm:
+    found = _locations(cells)
+    if found is None or _off(found, _depths(cells)).max() <= (limit_mm := _limit_mm(cells, found)):
         return
     if _off(found, [_along_axis(cells)]).max() <= limit_mm:
         yield "SliceLocation goes along an axis of the patient, not along the normal: positions are taken"
@@ -79,15 +82,21 @@ def _of_axis(cells: Sequence[Cell]) -> Iterator[str]:
 def _locations(cells: Sequence[Cell]) -> Vector | None:
     """Return SliceLocation of each frame; None where it says nothing."""
     told = [frame.keys.get("SliceLocation") for cell in cells for frame in cell.frames]
-    if len(cells) < 3 or None in told:
+    if None in told:
         return None
     locations = np.array(told, dtype=np.float64)
     return locations if np.ptp(locations) > 0 else None
 
 
-def _limit_mm(cells: Sequence[Cell]) -> float:
+def _limit_mm(cells: Sequence[Cell], locations: Vector) -> float:
     step = float(np.median(np.diff([cell.depth_mm for cell in cells])))
-    return max(_OFF_STEP * step, _OFF_MM)
+    rounding = next((each / 2 for each in _PRINTED_MM if _are_multiples(locations, each)), 0.0)
+    thin = max(_OFF_THIN_STEP * step, rounding + _MORE_DIGITS_MM)
+    return max(_OFF_STEP * step, min(_OFF_MM, thin))
+
+
+def _are_multiples(values: Vector, of: float) -> bool:
+    return bool(np.abs(values / of - np.round(values / of)).max() < 1e-4)
 
 
 def _depths(cells: Sequence[Cell]) -> list[Vector]:

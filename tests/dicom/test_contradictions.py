@@ -69,6 +69,28 @@ def test_exchanged_slices_are_refused_by_their_locations_and_accepted(tmp_path):
     assert "slice 1 by 6 mm, slice 3 by 6 mm" in note
 
 
+@pytest.mark.parametrize(
+    ("slices", "step", "told", "printed", "refused"),
+    [
+        # Thin slices a tenth too near: as many digits tell.
+        (4, 0.54, 0.6, "{:.3f}", True),
+        (4, 0.6, 0.6, "{:.3f}", False),
+        # Half of the last digit is rounding.
+        (9, 0.625, 0.625, "{:.1f}", False),
+        (2, 2.5, 5.0, "{:.2f}", True),
+        (2, 5.0, 5.0, "{:.2f}", False),
+    ],
+)
+def test_how_far_locations_may_lie_off(tmp_path, slices, step, told, printed, refused):
+    axes = (tuple(np.arange(n) * each) for n, each in ((slices, step), (SIZE[0], 2.0), (SIZE[1], 2.0)))
+    tags = lambda t, z: {"SliceLocation": printed.format(told * z - 31.37)}  # noqa: E731
+    write_series(tmp_path, lambda t, z: np.full(SIZE, z), Grid(*axes), extra_tags=tags, slice_gap_mm=0.0)
+    if refused:
+        assert raised(tmp_path).kind == "contradicting-positions"
+    else:
+        assert warned(tmp_path) == ""
+
+
 def test_exchanged_slices_without_locations_are_told_by_their_numbers(tmp_path):
     paths = series(tmp_path)
     exchange(paths[1], paths[3])

@@ -49,6 +49,9 @@ UNDECIDABLE = {
     "end dropped": "nothing counts the slices of a series (of PET NumberOfSlices does)",
     "end over end": "the first slice put behind the last makes another good series",
     "every second dropped": "without SpacingBetweenSlices what is left is a good series",
+    "dropped and put together": "what is left, scaled or moved to the old distances, is a good series",
+    "one left": "a single image may well be one of a series",
+    "replaced by its double": "of an image and its copy with other pixels nothing says which is the true one",
     "exchanged": "without SliceLocation and numbers nothing tells which slice lies where",
 }
 
@@ -427,11 +430,24 @@ def judgement(folder: Path, good: Base, case: Case) -> Verdict:
     off = _deviation(good, stack.grid, values)
     if off is None:
         return Verdict("harmless")
+    _excuse_pairs(case, off)
     intact = good.seen_by - case.spoiled
     unseen = sorted(name for name, witnesses in case.excuses if not witnesses & intact)
     if unseen:
         return Verdict("undecidable", unseen[0])
     return Verdict("silent", f"{' + '.join(case.done)}: {off}")
+
+
+def _excuse_pairs(case: Case, off: str) -> None:
+    """Say what two mutations did to one another."""
+    done = set(case.done)
+    if len(case.slices) == 1:
+        case.excuse("one left")
+    missing, _, new = off.partition(" voxels are missing, ")
+    if {"doubled", "dropped"} <= done and new == f"{missing} new":
+        case.excuse("replaced by its double")
+    if "dropped" in done and done & {"scaled", "moved", "one place"}:
+        case.excuse("dropped and put together", LOCATION, SLICES)
 
 
 def _deviation(good: Base, grid: object, values: np.ndarray) -> str | None:
