@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# This folder has the same name: a package that is farther back still comes before it.
+sys.path.append(str(Path(__file__).parents[2]))
+
 from benchmarks.plots import draw, lines_of
 
 

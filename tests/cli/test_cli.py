@@ -248,7 +248,7 @@ def test_plan_says_what_a_run_will_cost(study, tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_leaves_what_goes_on(number, code, tmp_path):
-    heart = BeatingEllipsoid(time_points=16, size=(10, 200, 200), spacing_mm=(10.0, 1.0, 1.0), seed=1)
+    heart = BeatingEllipsoid(time_points=10, size=(10, 200, 200), spacing_mm=(10.0, 1.0, 1.0), seed=1)
     write_study(tmp_path / "in", heart)
     words = ["run", "threshold-objects", tmp_path / "in", tmp_path / "out", "--workers", "1"]
     command = [sys.executable, "-m", "chunkmed", *map(str, words)]
