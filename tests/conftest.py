@@ -75,7 +75,7 @@ _LONG = (
     *("test_cli.py::test_demo", "test_a_signal_leaves_what_goes_on[2-130]"),
     "test_hostile.py::test_every_good_study_is_right_and_every_bad_one_named",
     *("test_readers.py::test_bioio", "test_readers.py::test_zarr_with_zarrs"),
-    *("ejection_fraction[4004]", "ejection_fraction[5005]"),
+    *("ejection_fraction[3003]", "ejection_fraction[4004]", "ejection_fraction[5005]"),
     *("integers_is_rounded_like_numpy[int8", "integers_is_rounded_like_numpy[uint32"),
     *(
         "benchmarks/test_harness.py",

@@ -26,7 +26,7 @@ from chunkmed.graph.run import observing
 from chunkmed.grid import Grid
 from chunkmed.store import files
 
-KILLS = int(os.environ.get("CHUNKMED_KILLS", "4"))
+KILLS = int(os.environ.get("CHUNKMED_KILLS", "3"))
 SHAPE = (2, 6, 9, 12)
 SHARD = (3, 4, 5)
 SHARDS = 2 * 2 * 3 * 3
