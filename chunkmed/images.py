@@ -16,7 +16,8 @@ from chunkmed.coords import CHANNEL, SPACE, check_grid, four_dims, grid_of, time
 from chunkmed.dicom import Choices
 from chunkmed.errors import InputError, StoreError
 from chunkmed.foreign import Described, is_foreign, open_foreign, refuse_described
-from chunkmed.formats.picture import PictureReader, is_picture
+from chunkmed.formats.kinds import is_picture
+from chunkmed.formats.picture import PictureReader
 from chunkmed.graph.lift import lift
 from chunkmed.graph.views import from_reader
 from chunkmed.grid import Grid

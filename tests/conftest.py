@@ -29,11 +29,6 @@ def real_data() -> Path:
 
 #: Long tests of what no interpreter changes: they run on the oldest Python, and on all with CHUNKMED_LONG=1.
 _ALIKE = (
-    "test_store_faults.py::test_kill_at_every",
-    "test_store_faults.py::test_damage_is_never_silent",
-    "test_store_faults.py::test_every_operation_fails_once",
-    "test_hostile_input.py::test_bombs_cost_little",
-    "test_hostile_input.py::test_no_name_leads_out_of_its_folder",
     "tests/properties/",
     "tests/services/",
     "test_warp.py::test_any_blocks_are_one_block",
@@ -42,21 +37,18 @@ _ALIKE = (
     "test_parity.py::test_plain_dask_array",
     # Each dtype is compiled by itself; int16 stands for the others.
     *("-uint16]", "-float64]", "-float32]", "-uint8]"),
-    *("ejection_fraction[3003]", "ejection_fraction[4004]", "ejection_fraction[5005]"),
     *("test_trace.py::test_nested_dtypes_below", "test_trace.py::test_opaque_below", "test_pyramid.py"),
     # The parser of DICOM is the same release on all.
     *("dicom/test_outcomes.py", "dicom/test_round_trip.py", "dicom/test_headers.py", "store/test_edges.py"),
-    "test_trace.py::test_processes",
     "tests/test_doctests.py",
     *("tests/slices/", "tests/viewer/", "tests/report/test_plot.py", "tests/cli/test_plot.py"),
     *("tests/ndimage/", "tests/intensity/", "test_packed.py", "test_shapes.py"),
     # The main job runs on all of them, before the tests.
     "tests/cli/test_cli.py",
-    *("test_geometry_faults.py", "tests/test_privacy.py"),
+    "tests/test_privacy.py",
     "tests/cohort/",
     # Whole series through dcm2niix, and label images of other programs.
     *("test_dcm2niix.py", "test_labels.py", "test_foreign_images.py"),
-    "tests/services/test_object_stores.py",
     "test_scipys.py::test_scipys_own_tests",
     # Pages, readers and peers of others, peaks of processes.
     *("tests/test_guide.py", "tests/store/test_readers.py", "tests/memory/", "test_phantoms.py"),
@@ -86,22 +78,13 @@ _LONG = (
 )
 
 
-#: What shows with one dtype what the volumes of the parity table show with all: others with CHUNKMED_LONG=1.
-_ONE_DTYPE = ("test_parity.py::test_plain_dask_array", "test_parity.py::test_time_series")
-
-
-def _is_long(nodeid: str) -> bool:
-    other = any(name in nodeid for name in _ONE_DTYPE) and not nodeid.endswith(("-int16]", "-bool]"))
-    return other or any(name in nodeid for name in _LONG)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("CHUNKMED_LONG"):
         return
     alike = pytest.mark.skip(reason="the same on every Python; CHUNKMED_LONG=1 runs on all")
     long = pytest.mark.skip(reason="long; CHUNKMED_LONG=1 runs it")
     for item in items:
-        if _is_long(item.nodeid):
+        if any(name in item.nodeid for name in _LONG):
             item.add_marker(long)
         elif sys.version_info >= (3, 12) and any(name in item.nodeid for name in _ALIKE):
             item.add_marker(alike)

@@ -27,6 +27,7 @@ __all__ = [
     "SHORT_VRS",
     "Walked",
     "is_sequence_tag",
+    "looks_like_vr",
     "walk",
 ]
 
@@ -162,7 +163,7 @@ def _file_meta(data: bytes) -> tuple[str, str, int]:
 
 
 def _explicit_at(data: bytes, pos: int) -> bool:
-    return data[pos + 4 : pos + 6].isalpha() and data[pos + 4 : pos + 6].isupper()
+    return looks_like_vr(data[pos + 4 : pos + 6])
 
 
 def _follow_explicit(
@@ -261,6 +262,11 @@ def _known_vr(tag: int) -> str:
         return str(dictionary_VR(tag))
     except KeyError:
         return ""
+
+
+def looks_like_vr(text: bytes) -> bool:
+    """Whether two bytes behind a tag are those of an explicit element: two capital letters."""
+    return text.isalpha() and text.isupper()
 
 
 def is_sequence_tag(tag: int) -> bool:

@@ -10,7 +10,15 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chunkmed.dicom.elements import ITEM, ITEM_END, LONG_VRS, PIXEL_TAGS, SEQUENCE_END, is_sequence_tag
+from chunkmed.dicom.elements import (
+    ITEM,
+    ITEM_END,
+    LONG_VRS,
+    PIXEL_TAGS,
+    SEQUENCE_END,
+    is_sequence_tag,
+    looks_like_vr,
+)
 from chunkmed.dicom.headers import UNDEFINED_LENGTH
 from chunkmed.dicom.limits import current_limits, too_many_frames
 
@@ -126,7 +134,7 @@ class _Follower:
         stop = self.stop(at + 8, length, open_)
         # The items of an explicit file may be implicit: their first element shows it.
         vr = self.head(at + 8)[4:6]
-        open_.append(_Open(stop, False, open_[-1].implicit or not (vr.isalpha() and vr.isupper())))
+        open_.append(_Open(stop, False, open_[-1].implicit or not looks_like_vr(vr)))
         return at + 8
 
     def element(self, at: int, head: bytes, open_: list[_Open]) -> int:

@@ -16,7 +16,7 @@ from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from chunkmed.dicom.attributes import technical
-from chunkmed.dicom.elements import LONG_VRS, PIXEL_TAGS, SHORT_VRS, Walked, is_sequence_tag
+from chunkmed.dicom.elements import LONG_VRS, PIXEL_TAGS, SHORT_VRS, Walked, is_sequence_tag, looks_like_vr
 from chunkmed.dicom.frames import ambiguous_frames, frames_of
 from chunkmed.dicom.headers import UNDEFINED_LENGTH, Frame, Header, Layout, layout_of, unsupported
 from chunkmed.dicom.limits import current_limits, too_large, too_many_frames
@@ -30,8 +30,8 @@ from chunkmed.private import file_identifier
 __all__ = ["NotAnImageError", "WholeHeader", "read_header", "read_whole_header"]
 
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN")
-#: From this group on the parser takes elements without a transfer syntax for those of the other byte order.
-_TURNED = 1024
+#: From group 0400 on the parser takes elements without a transfer syntax for those of the other byte order.
+_TURNED = 0x04
 _DICOMDIR = "1.2.840.10008.1.3.10"
 #: The data set, then keyword, start and length of the pixel data, and the bytes of their stream.
 _Parsed = tuple[Any, str, int, int, int]
@@ -246,9 +246,9 @@ def _check_structure(
     vr = first[4:6]
     # As the parser does: what stands there counts, not what was announced; where nothing was, a group that
     # none is called is one in the other byte order.
-    turned = vr in LONG_VRS | SHORT_VRS and first[1] >= _TURNED >> 8
+    turned = vr in LONG_VRS | SHORT_VRS and first[1] >= _TURNED
     little = syntax != ExplicitVRBigEndian if syntax else not turned
-    implicit = not (vr.isalpha() and vr.isupper())
+    implicit = not looks_like_vr(vr)
     _checked(file, start, size, implicit=implicit, little=little, file_bytes=file_bytes)
 
 

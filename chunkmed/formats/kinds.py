@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["kind_of"]
+__all__ = ["is_picture", "kind_of"]
 
 _NAMES = {
     ".nii": "nifti",
@@ -17,6 +17,7 @@ _NAMES = {
     ".btf": "tiff",
 }
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
 _NIFTI = ((344, b"n+1\0"), (4, b"n+2\0"))
 
 
@@ -40,10 +41,15 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     return "nifti" if any(raw[at : at + 4] == mark for at, mark in _NIFTI) else ""
 
 
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as a JPEG, PNG, GIF or BMP does."""
+    return _start(path).startswith(_PICTURES)
+
+
 def _start(path: str | os.PathLike[str]) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+    except (OSError, ValueError):
         return b""
     try:
         return os.pread(handle, 352, 0) if stat.S_ISREG(os.fstat(handle).st_mode) else b""

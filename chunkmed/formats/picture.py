@@ -14,11 +14,10 @@ import numpy.typing as npt
 from chunkmed.errors import SourceError
 from chunkmed.provenance import content_hash
 
-__all__ = ["PictureReader", "is_picture"]
+__all__ = ["PictureReader"]
 
 Box = Sequence[tuple[int, int]]
 
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
 #: How Pillow names what a pixel is -> what it is read as, and the type of its values.
 _MODES = {
     "L": ("L", "uint8"),
@@ -34,22 +33,13 @@ _MODES = {
 _COLOUR = ("RGB", "uint8")
 
 
-def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as a JPEG, PNG, GIF or BMP does."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(8).startswith(_MAGIC)
-    except (OSError, ValueError):
-        return False
-
-
 class PictureReader:
     """The pixels of a picture, (y, x) or (y, x, channel); cheap to send to a worker.
 
     Parameters
     ----------
     path : path
-        A file that :func:`is_picture` knows.
+        A file that :func:`chunkmed.formats.kinds.is_picture` knows.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numba
 
-__all__ = ["inlined", "kernel", "part"]
+__all__ = ["inlined", "kernel", "part", "relaxed"]
 
 #: A function that Python calls.
 kernel = numba.njit(nogil=True, cache=True)
@@ -17,3 +17,8 @@ part = numba.njit(nogil=True, cache=True, **_ALONE)
 
 #: A part that is put into its callers before they are typed.
 inlined = numba.njit(nogil=True, cache=True, inline="always")
+
+
+def relaxed(*flags: str) -> Any:
+    """Return the decorator of a function in which LLVM may do what these fast-math flags say."""
+    return numba.njit(nogil=True, cache=True, fastmath=set(flags))

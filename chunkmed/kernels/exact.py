@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.compiled import inlined, kernel, part
+from chunkmed.kernels.compiled import inlined, kernel, part, relaxed
 
 __all__ = ["ROW_BYTES", "Sums", "number"]
 
@@ -265,7 +264,7 @@ def _fit_together(bits, ends):  # type: ignore[no-untyped-def] # pragma: no cove
     return True
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+@relaxed("reassoc", "nsz")
 def _plain_sum(values):  # type: ignore[no-untyped-def] # pragma: no cover
     total = 0.0
     for i in range(len(values)):

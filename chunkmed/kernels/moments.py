@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.compiled import inlined, kernel, part
+from chunkmed.kernels.compiled import inlined, kernel, part, relaxed
 from chunkmed.kernels.groups import Groups, run_ends
 
 __all__ = ["Moments", "block_moments", "merge_moments"]
@@ -243,7 +242,7 @@ def _accumulate(ids, first, base, rows, origin, shape, slices, values, zero, who
                 a = b
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc"})
+@relaxed("reassoc")
 def _sums(run, start, pivot, zero):  # type: ignore[no-untyped-def] # pragma: no cover
     total, offset, squares, moment = zero, 0.0, 0.0, 0.0
     for k in range(len(run)):
@@ -256,7 +255,7 @@ def _sums(run, start, pivot, zero):  # type: ignore[no-untyped-def] # pragma: no
     return total, offset, squares, moment
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+@relaxed("nnan", "nsz")
 def _lowest_highest(run):  # type: ignore[no-untyped-def] # pragma: no cover
     low = high = run[0]
     for k in range(1, len(run)):

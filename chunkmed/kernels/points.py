@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.borders import CONSTANT, Runs
 from chunkmed.kernels.bsplines import de_boor, taps
-from chunkmed.kernels.compiled import kernel, part
+from chunkmed.kernels.compiled import kernel, part, relaxed
 
 __all__ = ["MOST_AXES", "Places", "interpolate"]
 
@@ -234,7 +233,7 @@ def _two_cubed(block, base, state, plane, row, u, v, w, out):  # type: ignore[no
             out[i] = total + ((block[at + 1] * b) * d) * y
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@relaxed("contract")
 def _four_squared(block, base, state, row, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         if state[i] == _INNER:
@@ -249,7 +248,7 @@ def _four_squared(block, base, state, row, v, w, out):  # type: ignore[no-untype
             out[i] = a * w[0, i] + b * w[1, i] + c * w[2, i] + d * w[3, i]
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@relaxed("contract")
 def _four_cubed(block, base, state, plane, row, u, v, w, out):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
         if state[i] == _INNER:

@@ -83,7 +83,10 @@ def test_exchanged_slices_are_refused_by_their_locations_and_accepted(tmp_path):
 )
 def test_how_far_locations_may_lie_off(tmp_path, slices, step, told, printed, refused):
     axes = (tuple(np.arange(n) * each) for n, each in ((slices, step), (SIZE[0], 2.0), (SIZE[1], 2.0)))
-    tags = lambda t, z: {"SliceLocation": printed.format(told * z - 31.37)}  # noqa: E731
+
+    def tags(t, z):
+        return {"SliceLocation": printed.format(told * z - 31.37)}
+
     write_series(tmp_path, lambda t, z: np.full(SIZE, z), Grid(*axes), extra_tags=tags, slice_gap_mm=0.0)
     if refused:
         assert raised(tmp_path).kind == "contradicting-positions"

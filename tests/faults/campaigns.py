@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import itertools
 import os
 import random
@@ -131,7 +130,6 @@ def in_child(action: Callable[[], None]) -> int:
     """Run an action in a forked process; return its wait status."""
     pid = os.fork()
     if pid == 0:
-        gc.disable()
         try:
             action()
         except BaseException:

@@ -25,7 +25,6 @@ _SPEC.loader.exec_module(campaigns)
 
 #: Label images go the way of images, with less to lose: CHUNKMED_LONG=1 kills them too.
 SHORT = not os.environ.get("CHUNKMED_LONG")
-KILLED = ("write", "overwrite", "resume")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +42,9 @@ def campaign(*words: object) -> int:
 
 
 # A kill after an operation leaves on disk what one before the next leaves: the long form does both.
-@pytest.mark.parametrize("scenario", [*KILLED, *([] if SHORT else ["label", "label again"])])
+@pytest.mark.parametrize(
+    "scenario", ["write", "overwrite", "resume", *([] if SHORT else ["label", "label again"])]
+)
 def test_kill_at_every_operation(scenario):
     assert campaign("scenario", scenario, *(["before"] if SHORT else [])) > 100
 
