@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.costs import TASK_FLOOR_BYTES, TASK_SLACK
-from chunkmed.graph.elementwise import Needs, chain_of, inlined
+from chunkmed.graph.elementwise import Needs, chain_of, inlined, piece_bytes
 from chunkmed.graph.evaluate import needs, walk
-from chunkmed.graph.nodes import Node
+from chunkmed.graph.nodes import Node, Pointwise
 
 __all__ = ["task_bytes"]
 
@@ -34,8 +34,11 @@ def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0, sink_fixed_b
         if node.token not in need:
             continue
         live += _size(node, need)
+        chain = chain_of(node, inside)
         peak = max(peak, live + max(_workspace(node, part) for part in need[node.token]))
-        taken = [item for part in chain_of(node, inside) for item in part.inputs]
+        if isinstance(node, Pointwise):
+            peak = max(peak, live + max(piece_bytes(chain, part) for part in need[node.token]))
+        taken = [item for part in chain for item in part.inputs]
         dead = {i.token: i for i in taken if last[i.token] == node.token and i.token in need}
         live -= sum(_size(item, need) for item in dead.values() if item.token not in inside)
     return max(peak, live + int(box_size(box) * sink_bytes) + sink_fixed_bytes)

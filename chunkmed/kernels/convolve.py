@@ -16,18 +16,19 @@ import numpy.typing as npt
 from chunkmed.kernels import Array, short
 from chunkmed.kernels.compiled import kernel, part
 from chunkmed.kernels.outside import standing_for
-from chunkmed.kernels.steps import Step
-from chunkmed.kernels.taps import convert, sum_taps
+from chunkmed.kernels.rounded import CHUNK, COARSE, ROOM, error_of, fill, fill_rounded, memory, peak
+from chunkmed.kernels.steps import MEAN, Step
 
 __all__ = ["as_bytes", "correlate", "supports"]
 
 #: Dtypes whose rounding from float64 is that of C on every machine.
 _DTYPES = tuple(np.dtype(name) for name in ("i1", "u1", "i2", "u2", "i4", "f4", "f8"))
-#: Elements of the buffer: half a megabyte, a part of the processor's second cache.
+_SMALL = _DTYPES[:4]
+#: Elements of the buffer: half a megabyte at most, a part of the processor's second cache.
 _BUFFER = 1 << 16
-#: Elements that are summed at a time: they stay in the first cache.
-_CHUNK = 1024
-_NARROWEST = 128
+_NARROWEST = 256
+#: How often sums are made in float64 at once where those in float32 were of no use.
+_EXACT = 7
 #: Elements of short lines that are summed at a time.
 _BATCH = 4096
 
@@ -116,71 +117,100 @@ def _along(
         return out
     out = block if reuse and shape == block.shape else np.empty(shape, dtype)
     target = out.reshape(outer, (stop - start) * inner)
-    width = inner if len(index) * inner <= _BUFFER else max(_NARROWEST, _BUFFER // len(index) // 64 * 64)
+    single = _single(block.dtype, cval, constant=bool((index < 0).any()))
     weights = np.asarray(each.weights, np.float64)
-    whole, width = dtype.kind in "iu", min(width, inner)
-    _run(source, index, ends, weights, each.kind, float(cval), target, inner, width, whole)
+    rounded = single and each.kind != MEAN and block.dtype.kind in "iu" and dtype in _SMALL
+    with np.errstate(over="ignore"):
+        # What is too large becomes infinite: then the error is, and nothing is made in float32.
+        narrow = weights.astype(np.float32) if rounded else None
+        error = np.float32(error_of(each.weights, each.kind))
+    width = _narrowed(len(index), inner)
+    lines = max(1, min(outer, _BATCH // (len(index) * inner))) if width == inner else 1
+    buffer = np.zeros(lines * len(index) * width + ROOM, np.float32 if single else np.float64)
+    lay = inner, width, lines, n * inner, target.shape[1], dtype.kind in "iu"
+    how = weights, narrow, each.kind, error
+    _run(source.reshape(-1), target.reshape(-1), index, ends, float(cval), *how, buffer, *memory(dtype), lay)
     return out
 
 
+def _single(dtype: np.dtype[Any], cval: float, *, constant: bool) -> bool:
+    """Whether float32 holds all that is summed."""
+    return (dtype in _SMALL or dtype == np.float32) and (not constant or float(np.float32(cval)) == cval)
+
+
+def _narrowed(length: int, inner: int) -> int:
+    """Return how many lines side by side fit the buffer."""
+    if length * inner <= _BUFFER:
+        return inner
+    widest = min(max(_NARROWEST, _BUFFER // length), CHUNK)
+    # Strips of nearly the same width.
+    return -(-inner // -(-inner // widest))
+
+
 @kernel
-def _run(source, index, ends, weights, kind, cval, target, inner, width, whole):  # type: ignore[no-untyped-def] # pragma: no cover
-    reach = (weights.shape[0] - 1) * width
-    line = index.shape[0] * width
-    lines = max(1, min(source.shape[0], _BATCH // line)) if width == inner else 1
-    buffer = np.empty(lines * line, np.float64)
-    sums = np.empty(buffer.shape[0] - reach if lines > 1 else max(1, _CHUNK // width) * width, np.float64)
-    for o in range(0, source.shape[0], lines):
-        count = min(lines, source.shape[0] - o)
+def _run(source, target, index, ends, cval, weights, narrow, kind, error, buffer, sums, again, tail, lay):  # type: ignore[no-untyped-def] # pragma: no cover
+    inner, width, lines, length, made, whole = lay
+    line, off, exact = index.shape[0] * width, np.float32(0.0), 0
+    for o in range(0, source.shape[0] // length, lines):
+        count = min(lines, source.shape[0] // length - o)
         for left in range(0, inner, width):
-            side = min(width, inner - left)
+            side, to = min(width, inner - left), o * made + left
             for k in range(count):
-                _fill(buffer[k * line : (k + 1) * line], source[o + k], index, ends, inner, left, side, cval)
-            if lines > 1:
-                # Short lines lie one behind the other; what is summed across their ends is not taken.
-                sum_taps(sums[: count * line - reach], buffer, side, weights, kind)
-                for k in range(count):
-                    convert(target[o + k], sums[k * line :], whole)
-            else:
-                _sum_rows(target[o], buffer, sums, weights, kind, inner, left, side, whole)
+                _fill(buffer, k * line, source, (o + k) * length + left, index, ends, inner, side, cval)
+            if narrow is not None:
+                off = error * peak(buffer, count * line)
+            # Lines that lie one behind the other, or rows of a strip.
+            rows = (count, line, made, made) if side == inner else (made // inner, side, side, inner)
+            about = weights, kind, whole, off, exact
+            exact = _sum_rows(target, to, rows, buffer, side, about, narrow, sums, again, tail)
 
 
 @part
-def _fill(buffer, line, index, ends, inner, left, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
-    _fill_rows(buffer, line, index, 0, ends[0], inner, left, side, cval)
-    _fill_rows(buffer, line, index, ends[1], index.shape[0], inner, left, side, cval)
+def _sum_rows(target, to, rows, buffer, step, about, narrow, sums, again, tail):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Fill rows with sums; return how many times more they are to be made in float64 at once."""
+    count, pitch, n, between = rows
+    weights, kind, whole, off, exact = about
+    for first in range(0, n, CHUNK):
+        size = min(CHUNK, n - first)
+        high = 1 + (CHUNK - size) // pitch
+        for row in range(0, count, high):
+            where = to + row * between + first, between, size, min(high, count - row)
+            lay = row * pitch + first, pitch, step
+            if narrow is None or exact > 0 or not off < COARSE:
+                fill(target, where, sums, buffer, lay, weights, kind, whole)
+                exact -= 1
+            elif fill_rounded(target, where, tail, again, buffer, lay, weights, narrow, kind, off):
+                exact = _EXACT
+    return exact
+
+
+@part
+def _fill(buffer, place, source, base, index, ends, inner, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
+    _fill_rows(buffer, place, source, base, index, 0, ends[0], inner, side, cval)
+    _fill_rows(buffer, place, source, base, index, ends[1], index.shape[0], inner, side, cval)
     if side == inner and ends[0] < ends[1]:
         # Whole rows lie one behind the other.
-        _copy(buffer[ends[0] * side : ends[1] * side], line[index[ends[0]] * inner :])
+        n = (ends[1] - ends[0]) * side
+        _copy(buffer, place + ends[0] * side, source, base + index[ends[0]] * inner, n)
     elif side < inner:
-        _fill_rows(buffer, line, index, ends[0], ends[1], inner, left, side, cval)
+        _fill_rows(buffer, place, source, base, index, ends[0], ends[1], inner, side, cval)
 
 
 @part
-def _fill_rows(buffer, line, index, first, last, inner, left, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
+def _fill_rows(buffer, place, source, base, index, first, last, inner, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
     for k in range(first, last):
-        at, place = index[k] * inner + left, k * side
-        if at < 0:
-            buffer[place : place + side] = cval
+        to = place + k * side
+        if index[k] < 0:
+            buffer[to : to + side] = cval
+        elif side == 1:
+            buffer[to] = source[base + index[k]]
         else:
-            for i in range(side):
-                buffer[place + i] = line[at + i]
+            _copy(buffer, to, source, base + index[k] * inner, side)
 
 
 @part
-def _sum_rows(target, buffer, sums, weights, kind, inner, left, side, whole):  # type: ignore[no-untyped-def] # pragma: no cover
-    rows, length = sums.shape[0] // side, target.shape[0] // inner
-    for first in range(0, length, rows):
-        last = min(first + rows, length)
-        sum_taps(sums[: (last - first) * side], buffer[first * side :], side, weights, kind)
-        if side == inner:
-            convert(target[first * inner : last * inner], sums, whole)
-        else:
-            for k in range(first, last):
-                convert(target[k * inner + left : k * inner + left + side], sums[(k - first) * side :], whole)
-
-
-@part
-def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] = values[i]
+def _copy(out, to, values, start, n):  # type: ignore[no-untyped-def] # pragma: no cover
+    # Unsigned, for then numba does not ask whether places count from the end.
+    to, start = np.uint64(to), np.uint64(start)
+    for i in range(np.uint64(n)):
+        out[to + i] = values[start + i]

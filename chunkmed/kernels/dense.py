@@ -99,4 +99,4 @@ def _run(padded, rows, offsets, weights, out, whole):  # type: ignore[no-untyped
         while k < weights.shape[0]:
             tap(sums, padded[rows[r] + offsets[k] :], weights[k])
             k += 1
-        convert(out[r], sums, whole)
+        convert(out[r], 0, n, sums, 0, whole)

@@ -29,7 +29,12 @@ _MOST = 1 << 21
 
 def takes(step: Step, source: np.dtype[Any], dtype: np.dtype[Any], inner: int, cval: float) -> bool:
     """Whether :func:`run` does a step; ``inner`` are the elements from one voxel to the next."""
-    if source != dtype or 1 < inner < _SHORTEST or dtype.type(cval) != cval:
+    if (
+        source != dtype
+        or dtype not in (*_SMALL, *_FLOATS)
+        or 1 < inner < _SHORTEST
+        or not _holds(dtype, cval)
+    ):
         return False
     if step.mean:
         small = dtype in _SMALL and len(step.weights) * max(map(abs, _range(dtype))) < _MOST
@@ -38,6 +43,14 @@ def takes(step: Step, source: np.dtype[Any], dtype: np.dtype[Any], inner: int, c
         return False
     small = dtype in _SMALL and all(w == int(w) and abs(w) < 1 << 12 for w in step.weights)
     return small or dtype in _FLOATS
+
+
+def _holds(dtype: np.dtype[Any], value: float) -> bool:
+    """Whether a value is one of the dtype."""
+    if dtype.kind == "f":
+        return bool(dtype.type(value) == value)
+    low, high = _range(dtype)
+    return low <= value <= high and float(value).is_integer()
 
 
 def _range(dtype: np.dtype[Any]) -> tuple[int, int]:

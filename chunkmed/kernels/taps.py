@@ -4,70 +4,58 @@ from __future__ import annotations
 
 import numpy as np
 
-from chunkmed.kernels.compiled import part
+from chunkmed.kernels.compiled import inlined, part
+from chunkmed.kernels.lanes import (
+    TILE,
+    cut_differences,
+    cut_in_order,
+    cut_pairs,
+    differences,
+    in_order,
+    pairs,
+)
 from chunkmed.kernels.steps import DIFFERENCES, MEAN, PAIRS
 
-__all__ = ["convert", "sum_taps", "tap", "taps4"]
+__all__ = ["convert", "cut_taps", "sum_taps", "tap", "taps4"]
 
 _PAIRS, _DIFFERENCES, _MEAN = PAIRS, DIFFERENCES, MEAN
 
 
 @part
-def sum_taps(out, lines, step, weights, kind):  # type: ignore[no-untyped-def] # pragma: no cover
-    """Sum a window of lines: weight k stands for the line that begins k steps on."""
-    if kind == _PAIRS:
-        _pairs(out, lines, step, weights, True)
+def sum_taps(out, n, lines, first, step, weights, kind):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Sum a window of lines: weight k stands for the line that begins k steps on.
+
+    The first n sums are wanted; lines, and the array of sums, hold a tile more than that needs.
+    """
+    radius, last = weights.shape[0] // 2, weights.shape[0] - 1
+    if kind == _MEAN:
+        _mean(out[:n], lines[first:], step, weights.shape[0])
+    elif kind == _PAIRS:
+        for at in range(0, n, TILE):
+            pairs(out, at, lines, first + at, step, weights, radius)
     elif kind == _DIFFERENCES:
-        _pairs(out, lines, step, weights, False)
-    elif kind == _MEAN:
-        _mean(out, lines, step, weights.shape[0])
+        for at in range(0, n, TILE):
+            differences(out, at, lines, first + at, step, weights, radius)
     else:
-        _in_order(out, lines, step, weights)
+        for at in range(0, n, TILE):
+            in_order(out, at, lines, first + at, step, weights, last)
 
 
-@part
-def _pairs(out, lines, step, weights, added):  # type: ignore[no-untyped-def] # pragma: no cover
-    radius = weights.shape[0] // 2
-    _centre(out, lines[radius * step :], weights[radius])
-    k = 0
-    # Four pairs at a time: the compiler checks no more arrays for overlap before it gives up.
-    while k + 4 <= radius:
-        low, high = lines[k * step :], lines[(2 * radius - k - 3) * step :]
-        b, c, d, f, g = low[step:], low[2 * step :], low[3 * step :], high[2 * step :], high[step:]
-        p, q, r, s = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-        if added:
-            _four(out, low, b, c, d, high[3 * step :], f, g, high, p, q, r, s)
-        else:
-            _four_less(out, low, b, c, d, high[3 * step :], f, g, high, p, q, r, s)
-        k += 4
-    while k < radius:
-        low, high = lines[k * step :], lines[(2 * radius - k) * step :]
-        if added:
-            _one(out, low, high, weights[k])
-        else:
-            _one_less(out, low, high, weights[k])
-        k += 1
-
-
-@part
-def _in_order(out, lines, step, weights):  # type: ignore[no-untyped-def] # pragma: no cover
-    # The last one comes first, then the others from left to right.
-    last = weights.shape[0] - 1
-    _centre(out, lines[last * step :], weights[last])
-    k = 0
-    while k + 4 <= last:
-        low, w = lines[k * step :], weights[k : k + 4]
-        taps4(out, low, low[step:], low[2 * step :], low[3 * step :], w[0], w[1], w[2], w[3])
-        k += 4
-    while k < last:
-        tap(out, lines[k * step :], weights[k])
-        k += 1
+@inlined
+def cut_taps(out, at, lines, first, step, weights, kind, error):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Cut the sums of one tile, in float32, to integers; return whether one is too near to a whole number."""
+    radius, last = weights.shape[0] // 2, weights.shape[0] - 1
+    if kind == _PAIRS:
+        return cut_pairs(out, at, lines, first, step, weights, radius, error)
+    if kind == _DIFFERENCES:
+        return cut_differences(out, at, lines, first, step, weights, radius, error)
+    return cut_in_order(out, at, lines, first, step, weights, last, error)
 
 
 @part
 def _mean(out, lines, step, size):  # type: ignore[no-untyped-def] # pragma: no cover
     k = 1
-    _centre(out, lines, 1.0)
+    _centre(out, lines)
     while k + 4 <= size:
         low = lines[k * step :]
         _add4(out, low, low[step:], low[2 * step :], low[3 * step :])
@@ -79,34 +67,9 @@ def _mean(out, lines, step, size):  # type: ignore[no-untyped-def] # pragma: no 
 
 
 @part
-def _centre(out, line, w):  # type: ignore[no-untyped-def] # pragma: no cover
+def _centre(out, line):  # type: ignore[no-untyped-def] # pragma: no cover
     for i in range(out.shape[0]):
-        out[i] = line[i] * w
-
-
-@part
-def _one(out, a, b, w):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] += (a[i] + b[i]) * w
-
-
-@part
-def _one_less(out, a, b, w):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] += (a[i] - b[i]) * w
-
-
-@part
-def _four(out, a, b, c, d, e, f, g, h, p, q, r, s):  # type: ignore[no-untyped-def] # pragma: no cover
-    # One addition after the other, as scipy adds: any other order rounds differently.
-    for i in range(out.shape[0]):
-        out[i] = (((out[i] + (a[i] + e[i]) * p) + (b[i] + f[i]) * q) + (c[i] + g[i]) * r) + (d[i] + h[i]) * s
-
-
-@part
-def _four_less(out, a, b, c, d, e, f, g, h, p, q, r, s):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] = (((out[i] + (a[i] - e[i]) * p) + (b[i] - f[i]) * q) + (c[i] - g[i]) * r) + (d[i] - h[i]) * s
+        out[i] = line[i]
 
 
 @part
@@ -136,12 +99,14 @@ def _divide(out, by):  # type: ignore[no-untyped-def] # pragma: no cover
 
 
 @part
-def convert(out, values, whole):  # type: ignore[no-untyped-def] # pragma: no cover
-    """Write float64 values as another dtype; ``whole`` says that it is an integer."""
+def convert(out, to, n, values, start, whole):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Write n float64 values as another dtype; ``whole`` says that it is an integer."""
+    # Unsigned, for then numba does not ask whether places count from the end.
+    to, start, n = np.uint64(to), np.uint64(start), np.uint64(n)
     if whole:
-        for i in range(out.shape[0]):
+        for i in range(n):
             # By way of 32 bits, as C does.
-            out[i] = np.int32(values[i])
+            out[to + i] = np.int32(values[start + i])
     else:
-        for i in range(out.shape[0]):
-            out[i] = values[i]
+        for i in range(n):
+            out[to + i] = values[start + i]

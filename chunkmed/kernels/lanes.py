@@ -1,0 +1,179 @@
+"""Sums of shifted lines in the processor's vector registers, written as LLVM's own vectors.
+
+The vectoriser gives up on loops over many lines: it would have to prove that none of them overlaps the
+sums. Here the sums of a few vectors stay in registers over all weights; LLVM makes of the vectors what a
+processor has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.cgutils import get_or_insert_function
+from numba.extending import intrinsic
+
+__all__ = ["TILE", "cut_differences", "cut_in_order", "cut_pairs", "differences", "in_order", "pairs"]
+
+#: Sums that are made at a time; what reads and writes them has room for a tile more than it needs.
+TILE = 32
+#: Bytes of a vector; narrower machines take it in pieces.
+_VECTOR = 32
+_INT, _SHORT_INT = ir.IntType(64), ir.IntType(32)
+
+
+def _summing(joined: str | None) -> Any:
+    """Return the function that fills one tile with a weighted sum of lines.
+
+    Weights are summed as scipy.ndimage does: a middle one, then the others in order, with ``joined``
+    those of both sides together (``fadd``, ``fsub``). Sums of float64 are rounded after every operation;
+    those of float32 need not be.
+    """
+
+    @intrinsic
+    def tile(typingctx, out, at, lines, first, step, weights, middle):  # type: ignore[no-untyped-def] # pragma: no cover
+        whole = types.intp
+        signature = types.void(out, whole, lines, whole, whole, weights, whole)
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            writer = _Tile(context, builder, signature, arguments, joined)
+            writer.store(writer.sums())
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def _cutting(joined: str | None) -> Any:
+    """Return the function that fills one tile of integers with sums in float32, their fractions cut off.
+
+    It returns whether one of them is no further than ``error`` from an integer.
+    """
+
+    @intrinsic
+    def tile(typingctx, out, at, lines, first, step, weights, middle, error):  # type: ignore[no-untyped-def] # pragma: no cover
+        whole = types.intp
+        signature = types.boolean(out, whole, lines, whole, whole, weights, whole, types.float32)
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            writer = _Tile(context, builder, signature, arguments, joined)
+            sums = writer.sums()
+            writer.store([writer.cut(values) for values in sums])
+            return writer.near(sums, arguments[7])
+
+        return signature, generate
+
+    return tile
+
+
+class _Tile:
+    """Writes the instructions of one tile."""
+
+    def __init__(
+        self, context: Any, builder: Any, signature: Any, arguments: Any, joined: str | None
+    ) -> None:
+        out, _, lines, _, _, weights, *_ = signature.args
+        self.builder, self.joined = builder, joined
+
+        def start(kind: Any, array: Any) -> Any:
+            return context.make_array(kind)(context, builder, array).data
+
+        self.out = builder.gep(start(out, arguments[0]), [arguments[1]])
+        self.lines = builder.gep(start(lines, arguments[2]), [arguments[3]])
+        self.weights = start(weights, arguments[5])
+        self.step, self.middle = arguments[4], arguments[6]
+        kinds = (context.get_data_type(each.dtype) for each in (out, lines, weights))
+        self.of_out, self.of_line, self.of_sum = kinds
+        sizes = (each.dtype.bitwidth // 8 for each in (out, lines, weights))
+        self.out_bytes, self.line_bytes, self.sum_bytes = sizes
+        self.width = _VECTOR // self.sum_bytes
+        self.flags = () if self.sum_bytes == 8 else ("contract",)
+
+    def sums(self) -> list[Any]:
+        """Return the sums of the tile, as vectors."""
+        builder, vector, nothing = self.builder, ir.VectorType(self.of_sum, self.width), _INT(0)
+        weight = self.weight(self.middle)
+        begun = [builder.fmul(line, weight) for line in self.load(self.middle)]
+        before = builder.block
+        loop, done = (builder.append_basic_block(name) for name in ("weights", "summed"))
+        builder.cbranch(builder.icmp_signed(">", self.middle, nothing), loop, done)
+        builder.position_at_end(loop)
+        k, sums = builder.phi(_INT), [builder.phi(vector) for _ in begun]
+        added = self.added(k, sums)
+        after = builder.add(k, _INT(1))
+        for phi, first, following in zip((k, *sums), (nothing, *begun), (after, *added), strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", after, self.middle), loop, done)
+        builder.position_at_end(done)
+        ends = [builder.phi(vector) for _ in begun]
+        for phi, first, following in zip(ends, begun, added, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(following, loop)
+        return ends
+
+    def added(self, k: Any, sums: list[Any]) -> list[Any]:
+        """Add what weight k stands for."""
+        builder, weight, lines = self.builder, self.weight(k), self.load(k)
+        if self.joined is not None:
+            other = self.load(builder.sub(builder.mul(self.middle, _INT(2)), k))
+            join = getattr(builder, self.joined)
+            lines = [join(low, high) for low, high in zip(lines, other, strict=True)]
+        products = [builder.fmul(line, weight, flags=self.flags) for line in lines]
+        return [builder.fadd(a, b, flags=self.flags) for a, b in zip(sums, products, strict=True)]
+
+    def weight(self, k: Any) -> Any:
+        """Return weight k in every place of a vector."""
+        return self.everywhere(self.builder.load(self.builder.gep(self.weights, [k])))
+
+    def everywhere(self, value: Any) -> Any:
+        """Return a vector of one value."""
+        empty = ir.Constant(ir.VectorType(self.of_sum, self.width), ir.Undefined)
+        one = self.builder.insert_element(empty, value, _SHORT_INT(0))
+        first = ir.Constant(ir.VectorType(_SHORT_INT, self.width), None)
+        return self.builder.shuffle_vector(one, empty, first)
+
+    def load(self, k: Any) -> list[Any]:
+        """Return the line of weight k, as vectors of what sums are."""
+        builder, vector = self.builder, ir.VectorType(self.of_line, self.width)
+        start, found = builder.gep(self.lines, [builder.mul(k, self.step)]), []
+        for place in range(0, TILE, self.width):
+            at = builder.bitcast(builder.gep(start, [_INT(place)]), vector.as_pointer())
+            line = builder.load(at, align=self.line_bytes)
+            wide = self.line_bytes < self.sum_bytes
+            found.append(builder.fpext(line, ir.VectorType(self.of_sum, self.width)) if wide else line)
+        return found
+
+    def cut(self, values: Any) -> Any:
+        """Return values as integers of the result, by way of 32 bits as C does."""
+        whole = self.builder.fptosi(values, ir.VectorType(_SHORT_INT, self.width))
+        return self.builder.trunc(whole, ir.VectorType(self.of_out, self.width))
+
+    def near(self, sums: list[Any], error: Any) -> Any:
+        """Return whether one of the sums is near an integer."""
+        builder, vector = self.builder, ir.VectorType(self.of_sum, self.width)
+        name = f".v{self.width}f{8 * self.sum_bytes}"
+        rint, fabs = (
+            get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), f"llvm.{each}{name}")
+            for each in ("rint", "fabs")
+        )
+        limit, found = self.everywhere(error), None
+        for values in sums:
+            off = builder.call(fabs, [builder.fsub(values, builder.call(rint, [values]))])
+            closer = builder.fcmp_ordered("<=", off, limit)
+            found = closer if found is None else builder.or_(found, closer)
+        bits = ir.IntType(self.width)
+        return builder.icmp_unsigned("!=", builder.bitcast(found, bits), bits(0))
+
+    def store(self, values: list[Any]) -> None:
+        """Write vectors where they belong."""
+        vector = ir.VectorType(self.of_out, self.width)
+        for number, each in enumerate(values):
+            at = self.builder.gep(self.out, [_INT(number * self.width)])
+            self.builder.store(each, self.builder.bitcast(at, vector.as_pointer()), align=self.out_bytes)
+
+
+pairs, differences, in_order = _summing("fadd"), _summing("fsub"), _summing(None)
+cut_pairs, cut_differences, cut_in_order = _cutting("fadd"), _cutting("fsub"), _cutting(None)
