@@ -10,14 +10,15 @@ import numpy as np
 
 from chunkmed.graph.box import Box, box_size, sides
 from chunkmed.graph.nodes import Array, Node, Pointwise
+from chunkmed.reused import empty
 
 __all__ = ["Needs", "chain_of", "inlined", "piece_bytes", "run_chain"]
 
 #: Boxes of every node that are needed, by token.
 Needs = Mapping[str, tuple[Box, ...]]
 
-#: Voxels of a piece. Smaller ones fit the second cache too, but Python's lock is asked for so often then
-#: that two threads take as long as one: measured, twice the time of these at 2**16.
+#: Bytes of the largest array of a piece. With smaller ones Python's lock is asked for so often that two
+#: threads take as long as one; larger ones get new memory from the system every time.
 _PIECE = 1 << 19
 
 
@@ -51,10 +52,11 @@ def chain_of(node: Node, inside: Collection[str]) -> list[Node]:
 def run_chain(chain: Sequence[Node], box: Box, given: Mapping[str, Array]) -> Array:
     """Return the last node of a chain on a box, from the arrays of what the chain takes by token."""
     last, shape = chain[-1], sides(box)
-    if not (last.dtype_known and math.prod(shape) > _PIECE and shape):
+    piece = _piece_of(chain)
+    if not (last.dtype_known and math.prod(shape) > piece and shape):
         return np.asarray(_piece(chain, box, given, (slice(None),) * len(shape)))
-    out = np.empty(shape, last.dtype)
-    for cut in _cuts(shape):
+    out = empty(shape, last.dtype)
+    for cut in _cuts(shape, piece):
         out[cut] = _piece(chain, box, given, cut)
     return out
 
@@ -66,7 +68,12 @@ def piece_bytes(chain: Sequence[Node], box: Box) -> int:
         live += node.dtype.itemsize
         most = max(most, live)
         live -= sum(item.dtype.itemsize for item in node.inputs if item.token in tokens)
-    return most * min(_PIECE, box_size(box))
+    return most * min(_piece_of(chain), box_size(box))
+
+
+def _piece_of(chain: Sequence[Node]) -> int:
+    """Return the voxels of a piece."""
+    return max(1, _PIECE // max(node.dtype.itemsize for node in chain))
 
 
 def _piece(chain: Sequence[Node], box: Box, given: Mapping[str, Array], cut: tuple[slice, ...]) -> Any:
@@ -87,13 +94,13 @@ def _cut(array: Array, cut: tuple[slice, ...], ndim: int) -> Array:
     return array[tuple(slice(None) if n == 1 else part for n, part in zip(array.shape, own, strict=True))]
 
 
-def _cuts(shape: Sequence[int]) -> list[tuple[slice, ...]]:
+def _cuts(shape: Sequence[int], size: int) -> list[tuple[slice, ...]]:
     """Return pieces of about the same size that cover a shape: whole along the last axes."""
     axis, inner = len(shape) - 1, 1
-    while axis > 0 and inner * shape[axis] <= _PIECE:
+    while axis > 0 and inner * shape[axis] <= size:
         inner *= shape[axis]
         axis -= 1
-    step = max(1, _PIECE // inner)
+    step = max(1, size // inner)
     spans = [slice(start, min(start + step, shape[axis])) for start in range(0, shape[axis], step)]
     rest = tuple(slice(None) for _ in shape[axis + 1 :])
     return [

@@ -12,6 +12,7 @@ import numpy as np
 from chunkmed.graph.box import Box, box_size, cover, hull, intersect, sides, take, within
 from chunkmed.graph.elementwise import Needs, chain_of, inlined, run_chain
 from chunkmed.graph.nodes import Array, Node, Opaque, Pointwise, Source
+from chunkmed.reused import release
 
 __all__ = ["Reading", "evaluate", "is_lasting", "needs", "opaque_keys", "recording", "walk"]
 
@@ -178,6 +179,8 @@ def _make(
     if isinstance(node, Source):
         for listen in _listeners:
             listen(Reading(task, node.token, box))
+    if not node.reuses:
+        release()
     return node.compute(box, arrays, fetch)
 
 

@@ -23,6 +23,7 @@ from dask.tokenize import tokenize
 
 from chunkmed.graph.box import Box, box_size, grow, take, whole, within
 from chunkmed.provenance import content_hash, versions
+from chunkmed.reused import empty
 
 __all__ = [
     "Array",
@@ -107,6 +108,8 @@ class Node(ABC):
     """False below an opaque array whose dtype dask does not tell; ``dtype`` is then a guess."""
     lasting: bool = True
     """Whether the token names the same values in another call; dask's names do not."""
+    reuses: bool = False
+    """Whether large arrays that it makes are in memory that is used again (:mod:`chunkmed.reused`)."""
     cost_ns: float | None = None
     """Time per voxel of what the node does itself, of one core; None where its kind tells it."""
 
@@ -180,6 +183,8 @@ _travelling = threading.local()
 
 class Source(Node):
     """A box of an array that something can read."""
+
+    reuses = True
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -277,6 +282,10 @@ class Pointwise(Node):
         return self.call.name.rsplit(".", 1)[-1]
 
 
+#: Kernels whose large arrays are in memory that is used again.
+_REUSING = frozenset(f"chunkmed.kernels.{name}" for name in ("linear", "morphology", "ranks"))
+
+
 class Stencil(Node):
     """A kernel that needs ``depth`` voxels around each voxel, the same of every input.
 
@@ -288,6 +297,11 @@ class Stencil(Node):
 
     title: str = ""
     """Name for people, where several filters share a kernel."""
+
+    @property
+    def reuses(self) -> bool:  # type: ignore[override]
+        """Whether the kernel takes its large arrays from memory that is used again."""
+        return getattr(self.call.function, "__module__", "") in _REUSING
 
     def __init__(
         self,
@@ -402,7 +416,7 @@ class Crop(Node):
 
 def _read_wrapped(node: Node, grown: Box, fetch: Fetch) -> Array:
     """Read a box that leaves the image: what is outside comes from the other side."""
-    out = np.empty([b - a for a, b in grown], dtype=node.dtype)
+    out = empty([b - a for a, b in grown], node.dtype)
     pieces = [_wrapped_pieces(span, n) for span, n in zip(grown, node.shape, strict=True)]
     for index in np.ndindex(*(len(axis) for axis in pieces)):
         chosen = [axis[i] for axis, i in zip(pieces, index, strict=True)]

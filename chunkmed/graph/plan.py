@@ -44,6 +44,8 @@ class Plan:
     """Bytes read from all sources, halos included."""
     source_bytes: int
     """Bytes of the sources read once."""
+    kept_bytes: int
+    """Memory of one task that it may keep for arrays: all but what the sink takes."""
     budget: Budget
 
     @property
@@ -100,6 +102,7 @@ def make_plan(
         peak_bytes=base + cost * min(budget.threads, tasks),
         read_bytes=_read_bytes(nodes, block),
         source_bytes=sum(math.prod(node.shape) * node.dtype.itemsize for node in sources),
+        kept_bytes=max(0, cost - int(box_size(central_box(shape, block)) * sink_bytes) - sink_fixed_bytes),
         budget=budget,
     )
 

@@ -10,11 +10,12 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
 import dask.base
+import dask.local
 import dask.threaded
 from dask._task_spec import DataNode, Dict, Task, TaskRef
 from dask.callbacks import Callback
@@ -26,6 +27,7 @@ from chunkmed.graph.lost import named
 from chunkmed.graph.nodes import Array, Node, Opaque, Shared
 from chunkmed.graph.plan import Plan
 from chunkmed.provenance import content_hash
+from chunkmed.reused import reusing
 
 __all__ = ["Observer", "Work", "observing", "run"]
 
@@ -64,6 +66,8 @@ class Work:
 
     nodes: tuple[Node, ...]
     function: Callable[[Box, Sequence[Array]], Any]
+    kept_bytes: int = 0
+    """Memory that a task may keep while it runs; 0 where that is kept for all tasks together."""
 
 
 def run(
@@ -94,11 +98,18 @@ def run(
     # Never a list of all boxes: there may be 10^5.
     todo = plan.boxes if skip is None else (box for box in plan.boxes if not skip(box))
     tell.start(name, plan.tasks - (sum(map(skip, plan.boxes)) if skip is not None else 0))
+    here = dask.base.get_scheduler() in (None, dask.threaded.get, dask.local.get_sync)
+    work = replace(work, kept_bytes=0 if here else plan.kept_bytes)
     try:
-        while window := list(itertools.islice(todo, _WINDOW_PER_WORKER * plan.budget.workers)):
-            yield from _compute(work, window, plan.budget.workers, tell)
+        with reusing(plan.kept_bytes * plan.budget.threads if here else 0):
+            yield from _windows(todo, work, plan, tell)
     finally:
         tell.finish()
+
+
+def _windows(todo: Iterator[Box], work: Work, plan: Plan, tell: _Teller) -> Iterator[tuple[Box, Any]]:
+    while window := list(itertools.islice(todo, _WINDOW_PER_WORKER * plan.budget.workers)):
+        yield from _compute(work, window, plan.budget.workers, tell)
 
 
 class _Teller:
@@ -139,8 +150,9 @@ def _compute(work: Work, window: Sequence[Box], workers: int, tell: _Teller) -> 
 def _task(shared: Shared, box: Box, blocks: Any) -> tuple[Box, Any]:
     work: Work = shared.value
     return_freed_memory()
-    arrays = evaluate([(node, _fit(box, node)) for node in work.nodes], blocks)
-    return box, work.function(box, arrays)
+    with reusing(work.kept_bytes):
+        arrays = evaluate([(node, _fit(box, node)) for node in work.nodes], blocks)
+        return box, work.function(box, arrays)
 
 
 def _fit(box: Box, node: Node) -> Box:

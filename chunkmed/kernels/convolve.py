@@ -1,9 +1,4 @@
-"""Weights along axes: correlation as scipy.ndimage does it, to the last bit.
-
-scipy adds in float64, in a fixed order, and rounds to the output's dtype after every axis. Here lines
-along the axis are put side by side in a buffer of float64, padded as the border mode says; a tap is
-then a shift of the whole buffer, whatever the axis, and sums run over contiguous memory.
-"""
+"""Weights along axes, one after the other: correlation as scipy.ndimage does it, to the last bit."""
 
 from __future__ import annotations
 
@@ -13,24 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chunkmed.kernels import Array, short
-from chunkmed.kernels.compiled import kernel, part
-from chunkmed.kernels.outside import standing_for
-from chunkmed.kernels.rounded import CHUNK, COARSE, ROOM, error_of, fill, fill_rounded, memory, peak
-from chunkmed.kernels.steps import MEAN, Step
+from chunkmed.kernels import Array, slabs
+from chunkmed.kernels.along import along, is_short
+from chunkmed.kernels.steps import Step
+from chunkmed.reused import empty
 
 __all__ = ["as_bytes", "correlate", "supports"]
 
 #: Dtypes whose rounding from float64 is that of C on every machine.
 _DTYPES = tuple(np.dtype(name) for name in ("i1", "u1", "i2", "u2", "i4", "f4", "f8"))
-_SMALL = _DTYPES[:4]
-#: Elements of the buffer: half a megabyte at most, a part of the processor's second cache.
-_BUFFER = 1 << 16
-_NARROWEST = 256
-#: How often sums are made in float64 at once where those in float32 were of no use.
-_EXACT = 7
-#: Elements of short lines that are summed at a time.
-_BATCH = 4096
 
 
 def supports(block: Array, output: npt.DTypeLike) -> bool:
@@ -75,142 +61,36 @@ def correlate(
         As repeated ``scipy.ndimage.correlate1d``.
     """
     wanted = keep or tuple(slice(0, n) for n in block.shape)
+    spans = {each.axis: wanted[each.axis].indices(block.shape[each.axis])[:2] for each in steps}
+    dtype, array = np.dtype(output), np.ascontiguousarray(block)
+    if slabs.takes(array, steps, dtype, cval):
+        done = slabs.filtered(array, steps, cval, spans)
+    else:
+        done = _whole(array, steps, cval, dtype, spans)
+    rest = tuple(slice(None) if i in spans else part for i, part in enumerate(wanted))
+    return done[rest].astype(output, copy=False)
+
+
+def _whole(
+    block: Array, steps: Sequence[Step], cval: float, dtype: np.dtype[Any], spans: slabs.Spans
+) -> Array:
+    """Return all steps of a block, one after the other.
+
+    Long windows are done in place, for lines are read first; short ones, which are not copied before they
+    are written, go to another array.
+    """
     array, spare = block, None
     for each in steps:
-        own = array is not block
-        done = _along(array, each, cval, np.dtype(output), wanted[each.axis], reuse=own, spare=spare)
-        if own and done is not array:
-            spare = array
-        array = done
-    seen = {each.axis for each in steps}
-    rest = tuple(slice(None) if i in seen else part for i, part in enumerate(wanted))
-    return array[rest].astype(output, copy=False)
-
-
-def _along(
-    block: Array,
-    each: Step,
-    cval: float,
-    dtype: np.dtype[np.generic],
-    wanted: slice,
-    *,
-    reuse: bool,
-    spare: Array | None,
-) -> Array:
-    """Return one axis done.
-
-    Where the block may be reused that is in place, for lines are read first; short windows, which are
-    not copied to a buffer before they are written, go to a spare array.
-    """
-    n = block.shape[each.axis]
-    start, stop, _ = wanted.indices(n)
-    index = standing_for(np.arange(start - each.lead, stop + each.trail), n, each.mode)
-    lead, tail = max(0, each.lead - start), max(0, stop + each.trail - n)
-    outer, inner = int(np.prod(block.shape[: each.axis])), int(np.prod(block.shape[each.axis + 1 :]))
-    shape = (*block.shape[: each.axis], stop - start, *block.shape[each.axis + 1 :])
-    ends = (min(lead, len(index)), max(len(index) - tail, min(lead, len(index))))
-    source = np.ascontiguousarray(block).reshape(outer, n * inner)
-    if short.takes(each, block.dtype, dtype, inner, cval):
-        fits = spare is not None and spare.shape == shape and spare.dtype == dtype
-        out = spare if fits and spare is not None else np.empty(shape, dtype)
-        short.run(source, out.reshape(outer, (stop - start) * inner), inner, index, ends, each, cval)
-        return out
-    out = block if reuse and shape == block.shape else np.empty(shape, dtype)
-    target = out.reshape(outer, (stop - start) * inner)
-    single = _single(block.dtype, cval, constant=bool((index < 0).any()))
-    weights = np.asarray(each.weights, np.float64)
-    rounded = single and each.kind != MEAN and block.dtype.kind in "iu" and dtype in _SMALL
-    with np.errstate(over="ignore"):
-        # What is too large becomes infinite: then the error is, and nothing is made in float32.
-        narrow = weights.astype(np.float32) if rounded else None
-        error = np.float32(error_of(each.weights, each.kind))
-    width = _narrowed(len(index), inner)
-    lines = max(1, min(outer, _BATCH // (len(index) * inner))) if width == inner else 1
-    buffer = np.zeros(lines * len(index) * width + ROOM, np.float32 if single else np.float64)
-    lay = inner, width, lines, n * inner, target.shape[1], dtype.kind in "iu"
-    how = weights, narrow, each.kind, error
-    _run(source.reshape(-1), target.reshape(-1), index, ends, float(cval), *how, buffer, *memory(dtype), lay)
-    return out
-
-
-def _single(dtype: np.dtype[Any], cval: float, *, constant: bool) -> bool:
-    """Whether float32 holds all that is summed."""
-    return (dtype in _SMALL or dtype == np.float32) and (not constant or float(np.float32(cval)) == cval)
-
-
-def _narrowed(length: int, inner: int) -> int:
-    """Return how many lines side by side fit the buffer."""
-    if length * inner <= _BUFFER:
-        return inner
-    widest = min(max(_NARROWEST, _BUFFER // length), CHUNK)
-    # Strips of nearly the same width.
-    return -(-inner // -(-inner // widest))
-
-
-@kernel
-def _run(source, target, index, ends, cval, weights, narrow, kind, error, buffer, sums, again, tail, lay):  # type: ignore[no-untyped-def] # pragma: no cover
-    inner, width, lines, length, made, whole = lay
-    line, off, exact = index.shape[0] * width, np.float32(0.0), 0
-    for o in range(0, source.shape[0] // length, lines):
-        count = min(lines, source.shape[0] // length - o)
-        for left in range(0, inner, width):
-            side, to = min(width, inner - left), o * made + left
-            for k in range(count):
-                _fill(buffer, k * line, source, (o + k) * length + left, index, ends, inner, side, cval)
-            if narrow is not None:
-                off = error * peak(buffer, count * line)
-            # Lines that lie one behind the other, or rows of a strip.
-            rows = (count, line, made, made) if side == inner else (made // inner, side, side, inner)
-            about = weights, kind, whole, off, exact
-            exact = _sum_rows(target, to, rows, buffer, side, about, narrow, sums, again, tail)
-
-
-@part
-def _sum_rows(target, to, rows, buffer, step, about, narrow, sums, again, tail):  # type: ignore[no-untyped-def] # pragma: no cover
-    """Fill rows with sums; return how many times more they are to be made in float64 at once."""
-    count, pitch, n, between = rows
-    weights, kind, whole, off, exact = about
-    for first in range(0, n, CHUNK):
-        size = min(CHUNK, n - first)
-        high = 1 + (CHUNK - size) // pitch
-        for row in range(0, count, high):
-            where = to + row * between + first, between, size, min(high, count - row)
-            lay = row * pitch + first, pitch, step
-            if narrow is None or exact > 0 or not off < COARSE:
-                fill(target, where, sums, buffer, lay, weights, kind, whole)
-                exact -= 1
-            elif fill_rounded(target, where, tail, again, buffer, lay, weights, narrow, kind, off):
-                exact = _EXACT
-    return exact
-
-
-@part
-def _fill(buffer, place, source, base, index, ends, inner, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
-    _fill_rows(buffer, place, source, base, index, 0, ends[0], inner, side, cval)
-    _fill_rows(buffer, place, source, base, index, ends[1], index.shape[0], inner, side, cval)
-    if side == inner and ends[0] < ends[1]:
-        # Whole rows lie one behind the other.
-        n = (ends[1] - ends[0]) * side
-        _copy(buffer, place + ends[0] * side, source, base + index[ends[0]] * inner, n)
-    elif side < inner:
-        _fill_rows(buffer, place, source, base, index, ends[0], ends[1], inner, side, cval)
-
-
-@part
-def _fill_rows(buffer, place, source, base, index, first, last, inner, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
-    for k in range(first, last):
-        to = place + k * side
-        if index[k] < 0:
-            buffer[to : to + side] = cval
-        elif side == 1:
-            buffer[to] = source[base + index[k]]
+        shape = slabs.cut(array.shape, each.axis, spans[each.axis])
+        fits = array is not block and array.shape == shape and array.dtype == dtype
+        if fits and not is_short(each, array, dtype, cval):
+            out = array
+        elif spare is not None and spare.shape == shape:
+            out = spare
         else:
-            _copy(buffer, to, source, base + index[k] * inner, side)
-
-
-@part
-def _copy(out, to, values, start, n):  # type: ignore[no-untyped-def] # pragma: no cover
-    # Unsigned, for then numba does not ask whether places count from the end.
-    to, start = np.uint64(to), np.uint64(start)
-    for i in range(np.uint64(n)):
-        out[to + i] = values[start + i]
+            out = empty(shape, dtype)
+        along(array, each, cval, spans[each.axis], out)
+        if array is not block and out is not array:
+            spare = array
+        array = out
+    return array

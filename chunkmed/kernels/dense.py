@@ -15,6 +15,7 @@ from chunkmed.kernels import Array
 from chunkmed.kernels.compiled import kernel
 from chunkmed.kernels.outside import standing_for
 from chunkmed.kernels.taps import convert, tap, taps4
+from chunkmed.reused import empty
 
 __all__ = ["correlate"]
 
@@ -37,7 +38,7 @@ def correlate(
     mode, cval, origin, output
         As in scipy; one origin per axis, ``output`` a dtype.
     """
-    out = np.empty(block.shape, output)
+    out = empty(block.shape, output)
     leads = [n // 2 + shift for n, shift in zip(weights.shape, origin, strict=True)]
     indices = [
         standing_for(np.arange(-lead, n + size - 1 - lead), n, mode)

@@ -15,6 +15,7 @@ from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 __all__ = ["TILE", "cut_differences", "cut_in_order", "cut_pairs", "differences", "in_order", "pairs"]
+__all__ += ["threes"]
 
 #: Sums that are made at a time; what reads and writes them has room for a tile more than it needs.
 TILE = 32
@@ -173,6 +174,77 @@ class _Tile:
         for number, each in enumerate(values):
             at = self.builder.gep(self.out, [_INT(number * self.width)])
             self.builder.store(each, self.builder.bitcast(at, vector.as_pointer()), align=self.out_bytes)
+
+
+def _threes(typingctx, out, at, values, a, b, c, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Fill one tile with ``b * centre + (a + c * sign) * outer``.
+
+    Integers are of the dtype of the result all the way, modulo its range; floats are float64 between.
+    """
+    whole, of = types.intp, types.float64 if isinstance(out.dtype, types.Float) else types.int64
+    signature = types.void(out, whole, values, whole, whole, whole, of, of, of)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        _Threes(context, builder, signature, arguments).fill()
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+#: As numba calls it: without the first argument.
+threes: Any = intrinsic(_threes)
+
+
+class _Threes:
+    """Writes the instructions of one tile of windows of three."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.builder, self.dtype = builder, signature.args[0].dtype
+        kind = context.get_data_type(self.dtype)
+        self.floats, self.bytes = isinstance(self.dtype, types.Float), self.dtype.bitwidth // 8
+        self.width = _VECTOR // (8 if self.floats else self.bytes)
+        self.stored = ir.VectorType(kind, self.width)
+        self.vector = ir.VectorType(ir.DoubleType(), self.width) if self.floats else self.stored
+        self.arrays = [
+            context.make_array(kind)(context, builder, array).data
+            for kind, array in zip(signature.args[:3:2], arguments[:3:2], strict=True)
+        ]
+        self.at, self.places, self.factors = arguments[1], arguments[3:6], arguments[6:]
+
+    def fill(self) -> None:
+        """Write the tile."""
+        builder = self.builder
+        add, multiply = (builder.fadd, builder.fmul) if self.floats else (builder.add, builder.mul)
+        outer, centre, sign = (self.everywhere(each) for each in self.factors)
+        for k in range(0, TILE, self.width):
+            a, b, c = (self.load(place, k) for place in self.places)
+            both = multiply(add(a, multiply(c, sign)), outer)
+            self.store(add(multiply(b, centre), both), k)
+
+    def everywhere(self, value: Any) -> Any:
+        """Return a vector of one value, an integer cut to the dtype of the result."""
+        one = value if self.floats else self.builder.trunc(value, self.stored.element)
+        empty = ir.Constant(self.vector, ir.Undefined)
+        first = ir.Constant(ir.VectorType(_SHORT_INT, self.width), None)
+        return self.builder.shuffle_vector(
+            self.builder.insert_element(empty, one, _SHORT_INT(0)), empty, first
+        )
+
+    def place(self, array: Any, at: Any, k: int) -> Any:
+        """Return where a vector lies."""
+        start = self.builder.gep(array, [self.builder.add(at, _INT(k))])
+        return self.builder.bitcast(start, self.stored.as_pointer())
+
+    def load(self, at: Any, k: int) -> Any:
+        """Return a vector of what is summed."""
+        line = self.builder.load(self.place(self.arrays[1], at, k), align=self.bytes)
+        return self.builder.fpext(line, self.vector) if self.floats and self.bytes < 8 else line
+
+    def store(self, values: Any, k: int) -> None:
+        """Write a vector."""
+        narrow = self.floats and self.bytes < 8
+        values = self.builder.fptrunc(values, self.stored) if narrow else values
+        self.builder.store(values, self.place(self.arrays[0], self.at, k), align=self.bytes)
 
 
 pairs, differences, in_order = _summing("fadd"), _summing("fsub"), _summing(None)

@@ -14,6 +14,7 @@ import scipy.ndimage
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.steps import Step
+from chunkmed.reused import release
 
 __all__ = ["length", "lines", "magnitude", "sum_of_lines", "summed"]
 
@@ -41,6 +42,7 @@ def lines(block: Array, *, steps: Sequence[Step], cval: Any, output: Any, keep: 
 
         if supports(block, output):
             return correlate(as_bytes(block), steps, cval, as_bytes(output), keep).view(output)
+    release()
     out = block
     for step in steps:
         out = _scipys(out, step, cval, np.dtype(output))

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.ndimage
 
 from chunkmed.kernels import Array
+from chunkmed.reused import release
 
 __all__ = ["closing", "dilation", "erosion", "opening"]
 
@@ -55,6 +56,7 @@ def _morphology(
             out = None
         if out is not None:
             return out
+    release()
     return reference(block, mask=mask, **settings)
 
 

@@ -10,9 +10,12 @@ from chunkmed.kernels import Array
 from chunkmed.kernels.packed_arguments import Step
 from chunkmed.kernels.packed_layout import Layout, layouts, merged
 from chunkmed.kernels.packed_words import gather, spread, step
+from chunkmed.reused import empty
 
 __all__ = ["transform"]
 
+#: Voxels that are unpacked at a time, a multiple of 8.
+_PIECE = 1 << 17
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
@@ -52,8 +55,7 @@ def transform(block: Array, steps: Sequence[Step], border: bool, mask: Array | N
         spread(voxels, first, stream, *layout.place)
         gather(_repeated(stream, keep, layout, repeated, border), out, first, *layout.place)
     del voxels, may_change, keep, stream
-    bits = np.unpackbits(out.view(np.uint8), count=block.size, bitorder="little")
-    return bits.reshape(block.shape).view(np.bool_)
+    return _unpacked(out.view(np.uint8), block.size).reshape(block.shape)
 
 
 def _repeated(
@@ -76,6 +78,16 @@ def _packed(values: Array) -> Array:
     # Of one long row, NumPy releases the lock.
     bits = np.packbits(small.reshape(-1).view(np.uint8), bitorder="little")
     out.view(np.uint8)[: bits.size] = bits
+    return out
+
+
+def _unpacked(bits: Array, size: int) -> Array:
+    """Return truth values, a piece at a time into memory that was used before."""
+    out = empty(size, np.bool_)
+    for start in range(0, size, _PIECE):
+        stop = min(start + _PIECE, size)
+        part = bits[start // 8 : -(-stop // 8)]
+        out[start:stop] = np.unpackbits(part, count=stop - start, bitorder="little").view(np.bool_)
     return out
 
 

@@ -14,6 +14,7 @@ import scipy.ndimage
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.windows import Window, is_value_of, selected
+from chunkmed.reused import release
 
 __all__ = ["extreme", "ranked"]
 
@@ -101,6 +102,7 @@ def _has_nan(block: Array) -> bool:
 
 
 def _ranked(block: Array, window: Window, rank: int, output: np.dtype[np.generic]) -> Array:
+    release()
     footprint = np.ones(window.shape, bool) if window.footprint is None else window.footprint
     return scipy.ndimage.rank_filter(  # type: ignore[no-any-return]
         block,
@@ -115,6 +117,7 @@ def _ranked(block: Array, window: Window, rank: int, output: np.dtype[np.generic
 
 
 def _extreme(block: Array, window: Window, highest: bool, output: np.dtype[np.generic]) -> Array:
+    release()
     function = scipy.ndimage.maximum_filter if highest else scipy.ndimage.minimum_filter
     box = window.footprint is None
     return function(  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.compiled import kernel, part
+from chunkmed.kernels.lanes import TILE, threes
 from chunkmed.kernels.steps import ANY, DIFFERENCES, Step
 
 __all__ = ["run", "takes"]
@@ -83,120 +84,140 @@ def run(
     step, cval
         What is done, and the constant.
     """
-    constant = np.full(inner, cval, source.dtype)
+    flat = source.reshape(-1), target.reshape(-1)
+    constant, lay = source.dtype.type(cval), (inner, source.shape[1], target.shape[1])
     if step.mean:
         count, whole = len(step.weights), source.dtype.kind in "iu"
         # A reciprocal for integers, the number itself for floats.
         by = np.float32(1.0) / np.float32(count) if whole else np.float64(count)
         sums = np.empty(len(index) - count + 1 if inner == 1 else inner, np.int32 if whole else np.float64)
-        _means(source, target, inner, index, ends, constant, count, sums, by, whole)
+        _means(*flat, lay, index, ends, constant, count, sums, by, whole)
         return
     kind: Any = int if source.dtype.kind in "iu" else float
     outer, centre = kind(step.weights[0]), kind(step.weights[1])
     sign = kind(-1 if step.kind == DIFFERENCES else 1)
-    _threes(source, target, inner, index, ends, constant, outer, centre, sign)
+    _threes(*flat, lay, index, ends, constant, outer, centre, sign)
+
+
+# Arrays are whole and rows are places in them: to make a view of a row takes as long as its sum. Places
+# are unsigned, for then numba does not ask whether they count from the end.
 
 
 @kernel
-def _threes(source, target, inner, index, ends, constant, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
-    length = target.shape[1] // inner
-    buffer = np.empty(index.shape[0], source.dtype)
-    for o in range(source.shape[0]):
-        line, out = source[o], target[o]
+def _threes(source, target, lay, index, ends, constant, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
+    inner, length, made = lay
+    buffer = np.empty(index.shape[0] if inner == 1 else 3 * inner, source.dtype)
+    for o in range(source.shape[0] // length):
+        base, to = o * length, o * made
         if inner == 1:
-            _padded(buffer, line, index, ends, constant[0])
-            _three(out, buffer, buffer[1:], buffer[2:], outer, centre, sign)
+            _padded(buffer, source, base, index, ends, constant)
+            _three(target, to, buffer, 0, 1, 2, made, outer, centre, sign)
+            continue
+        for i in range(made // inner):
+            at, place = index[i : i + 3], to + i * inner
+            if min(at[0], at[1], at[2]) < 0:
+                _gather(buffer, source, base, at, inner, constant)
+                _three(target, place, buffer, 0, inner, 2 * inner, inner, outer, centre, sign)
+            else:
+                a, b, c = base + at[0] * inner, base + at[1] * inner, base + at[2] * inner
+                _three(target, place, source, a, b, c, inner, outer, centre, sign)
+
+
+@part
+def _three(out, to, values, a, b, c, n, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
+    # Tiles, then the rest.
+    whole = n // TILE * TILE
+    for i in range(0, whole, TILE):
+        threes(out, to + i, values, a + i, b + i, c + i, outer, centre, sign)
+    for i in range(whole, n):
+        out[to + i] = values[b + i] * centre + (values[a + i] + values[c + i] * sign) * outer
+
+
+@part
+def _gather(buffer, source, base, index, inner, constant):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Put rows one behind the other; the constant stands for those below 0."""
+    for k in range(index.shape[0]):
+        if index[k] < 0:
+            buffer[k * inner : (k + 1) * inner] = constant
         else:
-            for i in range(length):
-                a = _row(line, index[i], inner, constant)
-                b = _row(line, index[i + 1], inner, constant)
-                c = _row(line, index[i + 2], inner, constant)
-                _three(out[i * inner : (i + 1) * inner], a, b, c, outer, centre, sign)
+            _copy(buffer, k * inner, source, base + index[k] * inner, inner)
 
 
 @part
-def _row(line, at, inner, constant):  # type: ignore[no-untyped-def] # pragma: no cover
-    return constant if at < 0 else line[at * inner : (at + 1) * inner]
-
-
-@part
-def _padded(buffer, line, index, ends, constant):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(ends[0]):
-        buffer[i] = constant if index[i] < 0 else line[index[i]]
+def _padded(buffer, source, base, index, ends, constant):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Fill a line and what the border mode shows beyond its ends."""
+    for first, last in ((0, ends[0]), (ends[1], index.shape[0])):
+        for i in range(first, last):
+            buffer[i] = constant if index[i] < 0 else source[base + index[i]]
     if ends[0] < ends[1]:
-        _copy(buffer[ends[0] : ends[1]], line[index[ends[0]] :])
-    for i in range(ends[1], index.shape[0]):
-        buffer[i] = constant if index[i] < 0 else line[index[i]]
+        _copy(buffer, ends[0], source, base + index[ends[0]], ends[1] - ends[0])
 
 
 @part
-def _copy(out, values):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] = values[i]
-
-
-@part
-def _three(out, a, b, c, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] = b[i] * centre + (a[i] + c[i] * sign) * outer
+def _copy(out, to, values, start, n):  # type: ignore[no-untyped-def] # pragma: no cover
+    to, start = np.uint64(to), np.uint64(start)
+    for i in range(np.uint64(n)):
+        out[to + i] = values[start + i]
 
 
 @kernel
-def _means(source, target, inner, index, ends, constant, size, sums, by, whole):  # type: ignore[no-untyped-def] # pragma: no cover
-    length = target.shape[1] // inner
-    buffer = np.empty(index.shape[0], source.dtype)
-    for o in range(source.shape[0]):
-        line, out = source[o], target[o]
+def _means(source, target, lay, index, ends, constant, size, sums, by, whole):  # type: ignore[no-untyped-def] # pragma: no cover
+    inner, length, made = lay
+    buffer = np.empty(index.shape[0] if inner == 1 else size * inner, source.dtype)
+    places = np.arange(size)
+    for o in range(source.shape[0] // length):
+        base, to = o * length, o * made
         if inner == 1:
-            _padded(buffer, line, index, ends, constant[0])
-            sums[:] = 0
-            k = 0
-            while k + 4 <= size:
-                _add4(sums, buffer[k:], buffer[k + 1 :], buffer[k + 2 :], buffer[k + 3 :])
-                k += 4
-            while k < size:
-                _add(sums, buffer[k:])
-                k += 1
-            _divide(out, sums, by, whole)
-        else:
-            for i in range(length):
-                _sum_rows(sums, line, index[i : i + size], inner, constant)
-                _divide(out[i * inner : (i + 1) * inner], sums, by, whole)
+            _padded(buffer, source, base, index, ends, constant)
+            _sum(sums, buffer, 0, places, 1)
+            _divide(target, to, sums, by, whole)
+            continue
+        for i in range(made // inner):
+            at = index[i : i + size]
+            if at.min() < 0:
+                _gather(buffer, source, base, at, inner, constant)
+                _sum(sums, buffer, 0, places, inner)
+            else:
+                _sum(sums, source, base, at, inner)
+            _divide(target, to + i * inner, sums, by, whole)
 
 
 @part
-def _sum_rows(sums, line, index, inner, constant):  # type: ignore[no-untyped-def] # pragma: no cover
+def _sum(sums, values, base, index, step):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Sum rows, from left to right."""
     sums[:] = 0
     k, size = 0, index.shape[0]
     while k + 4 <= size:
-        a, b = _row(line, index[k], inner, constant), _row(line, index[k + 1], inner, constant)
-        c, d = _row(line, index[k + 2], inner, constant), _row(line, index[k + 3], inner, constant)
-        _add4(sums, a, b, c, d)
+        a, b = base + index[k] * step, base + index[k + 1] * step
+        _add4(sums, values, a, b, base + index[k + 2] * step, base + index[k + 3] * step)
         k += 4
     while k < size:
-        _add(sums, _row(line, index[k], inner, constant))
+        _add(sums, values, base + index[k] * step)
         k += 1
 
 
 @part
-def _add(sums, values):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(sums.shape[0]):
-        sums[i] += values[i]
+def _add(sums, values, a):  # type: ignore[no-untyped-def] # pragma: no cover
+    a = np.uint64(a)
+    for i in range(np.uint64(sums.shape[0])):
+        sums[i] += values[a + i]
 
 
 @part
-def _add4(sums, a, b, c, d):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(sums.shape[0]):
-        sums[i] = sums[i] + a[i] + b[i] + c[i] + d[i]
+def _add4(sums, values, a, b, c, d):  # type: ignore[no-untyped-def] # pragma: no cover
+    a, b, c, d = np.uint64(a), np.uint64(b), np.uint64(c), np.uint64(d)
+    for i in range(np.uint64(sums.shape[0])):
+        sums[i] = sums[i] + values[a + i] + values[b + i] + values[c + i] + values[d + i]
 
 
 @part
-def _divide(out, sums, by, whole):  # type: ignore[no-untyped-def] # pragma: no cover
+def _divide(out, to, sums, by, whole):  # type: ignore[no-untyped-def] # pragma: no cover
+    to, n = np.uint64(to), np.uint64(sums.shape[0])
     if whole:
         half = np.float32(0.5)
-        for i in range(out.shape[0]):
+        for i in range(n):
             value = np.float32(sums[i])
-            out[i] = np.int32((value + (half if value >= 0 else -half)) * by)
+            out[to + i] = np.int32((value + (half if value >= 0 else -half)) * by)
     else:
-        for i in range(out.shape[0]):
-            out[i] = sums[i] / by
+        for i in range(n):
+            out[to + i] = sums[i] / by

@@ -10,6 +10,7 @@ import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.outside import CONSTANT, standing_for
+from chunkmed.reused import empty
 
 __all__ = ["LARGEST_RANKED", "MOST_AT_ONCE", "Window", "compared_bytes", "is_value_of", "selected"]
 
@@ -94,7 +95,7 @@ def selected(block: Array, window: Window, rank: int, keep: tuple[slice, ...]) -
     tables = _tables(block.shape, window, keep)
     folded = footprint.reshape(-1, *footprint.shape[-2:])
     source = _comparable(block)
-    out = np.empty([len(table) for table in tables], source.dtype)
+    out = empty([len(table) for table in tables], source.dtype)
     filtered(
         program_of(folded.tobytes(), folded.shape, rank),
         source.reshape(-1, *source.shape[-2:]),

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from chunkmed.errors import StoreError
 from chunkmed.provenance import content_hash
+from chunkmed.reused import empty
 from chunkmed.store import files
 from chunkmed.store.commit import writing
 from chunkmed.store.layout import Layout, layout_of
@@ -90,7 +91,7 @@ class StoredArray:
         given = out is not None and out.dtype == self._stored
         if out is not None and out.shape != shape:
             raise ValueError(f"out has shape {out.shape}, the box {shape}")
-        values = out if out is not None and given else np.empty(shape, dtype=self._stored)
+        values = out if out is not None and given else empty(shape, self._stored)
         for index in self.grid.touched(box):
             self._read_shard(index, box, values)
         if out is None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from chunkmed.kernels import convolve, linear, rounded
+from chunkmed.kernels import along, linear, rounded, slabs
 from chunkmed.kernels.steps import Step, gaussian_weights
 
 GAUSSIAN = gaussian_weights(2.0, 0, 8)
@@ -38,7 +38,7 @@ def test_what_float32_is_trusted_with(monkeypatch):
     expected = scipys(array, steps)
     np.testing.assert_array_equal(lines(array, steps), expected)
     # Were it trusted with everything, some of the results would be wrong.
-    monkeypatch.setattr(convolve, "error_of", lambda *_: 0.0)
+    monkeypatch.setattr(along, "error_of", lambda *_: 0.0)
     assert 0 < (lines(array, steps) != expected).mean() < 0.01
 
 
@@ -76,3 +76,27 @@ def test_random_steps():
         weights = [tuple(rng.normal(size=int(rng.integers(1, 12)))) for _ in shape]
         steps = [Step(k, w, str(m)) for k, (w, m) in enumerate(zip(weights, modes, strict=True))]
         np.testing.assert_array_equal(lines(array, steps, output), scipys(array, steps, output), str(steps))
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2), (2, 1, 0)])
+def test_slabs(monkeypatch, dtype, order):
+    """What is made a few planes at a time is what is made at once."""
+    rng = np.random.default_rng(4)
+    array = rng.integers(-900, 900, (1, 23, 40, 37)).astype(dtype)
+    keep = slice(0, 1), slice(3, 20), slice(2, 38), slice(1, 36)
+    for mode in ("reflect", "mirror", "nearest", "constant"):
+        for weights in [(-1.0, 0.0, 1.0), (1.0, 2.0, 1.0)]:
+            steps = [Step(1 + axis, weights, mode) for axis in order]
+            for mean in (False, True):
+                if mean:
+                    steps = [Step(s.axis, (1.0,) * 5, mode, origin=1, mean=True) for s in steps]
+                settings = {"steps": steps, "cval": 3.0, "output": array.dtype, "keep": keep}
+                whole = linear.lines(array, **settings)
+                for size in (100, 20_000, 50_000):
+                    monkeypatch.setattr(slabs, "_SLAB", size)
+                    assert slabs.takes(array, steps, array.dtype, 3.0) == (4 * size < array.nbytes)
+                    np.testing.assert_array_equal(linear.lines(array, **settings), whole)
+                monkeypatch.undo()
+                if not mean:
+                    np.testing.assert_array_equal(whole, scipys(array, steps, cval=3.0)[keep])

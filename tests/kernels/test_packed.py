@@ -248,7 +248,7 @@ def test_memory(masked, most):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 1.2 * block.size
-    with mock.patch.object(np, "unpackbits", side_effect=MemoryError):
+    with mock.patch.object(packed, "empty", side_effect=MemoryError):
         tracemalloc.start()
         with pytest.raises(MemoryError):
             packed.transform(block, packed_steps(), False, arguments["mask"])
