@@ -349,9 +349,10 @@ class Stencil(Node):
         return tuple(near for _ in self.inputs)
 
     def own_bytes(self, box: Box) -> int:
-        """Return the memory that the kernel takes."""
+        """Return the memory that the kernel takes: at least for the halo of its result."""
         widest = max(self.dtype.itemsize, *(item.dtype.itemsize for item in self.inputs))
-        return int(box_size(grow(box, self.depth, self.shape)) * widest * self.workspace)
+        grown = box_size(grow(box, self.depth, self.shape))
+        return max(int(grown * widest * self.workspace), (grown - box_size(box)) * self.dtype.itemsize)
 
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Run the kernel on the grown box and drop the halo."""

@@ -50,7 +50,7 @@ def along(block: Array, each: Step, cval: float, span: tuple[int, int], out: Arr
         The part along the axis that is wanted.
     out : ndarray
         Filled in: the shape of the block but for the axis, contiguous, of a dtype that is supported. It may
-        be the block itself where all is wanted, lines are long and dtypes the same.
+        begin where the block does where lines are long and dtypes the same.
     """
     n, (start, stop) = block.shape[each.axis], span
     index = standing_for(np.arange(start - each.lead, stop + each.trail), n, each.mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,21 +77,16 @@ def _whole(
 ) -> Array:
     """Return all steps of a block, one after the other.
 
-    Long windows are done in place, for lines are read first; short ones, which are not copied before they
-    are written, go to another array.
+    Long windows are done in place, for lines are read first, and what is left of each lies where it was or
+    before; short ones, which are not copied before they are written, go to other memory.
     """
-    array, spare = block, None
+    array, own, spare = block, np.empty(0, dtype), np.empty(0, dtype)
     for each in steps:
         shape = slabs.cut(array.shape, each.axis, spans[each.axis])
-        fits = array is not block and array.shape == shape and array.dtype == dtype
-        if fits and not is_short(each, array, dtype, cval):
-            out = array
-        elif spare is not None and spare.shape == shape:
-            out = spare
-        else:
-            out = empty(shape, dtype)
+        size = math.prod(shape)
+        if array is block or is_short(each, array, dtype, cval):
+            own, spare = (spare, own) if size <= spare.size else (empty(size, dtype), own)
+        out = own[:size].reshape(shape)
         along(array, each, cval, spans[each.axis], out)
-        if array is not block and out is not array:
-            spare = array
         array = out
     return array

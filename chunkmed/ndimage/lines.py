@@ -15,6 +15,9 @@ from chunkmed.ndimage.arguments import wrapped_axes
 
 __all__ = ["along_lines", "gain_of", "lines_node", "terms_node"]
 
+#: Windows up to this may be done where rows lie, which takes another array.
+_SHORT = 3
+
 
 def along_lines(name: str, image: Lifted, steps: Sequence[Step], dtype: Any, cval: Any) -> Any:
     """Return an image after steps, one after the other."""
@@ -50,8 +53,9 @@ def _node(name: str, image: Lifted, call: Call, terms: Sequence[Sequence[Step]],
         depth[step.axis] = max(depth[step.axis], step.depth)
     wrap = wrapped_axes([step.mode for step in steps], [step.axis for step in steps])
     cost = math.fsum(KERNEL_NS["axis"] + KERNEL_NS["tap"] * len(step.weights) for step in steps)
-    # Of several terms the sum, the one that is made, and what it is made from.
-    workspace = 1.0 if len(terms) == 1 else 3.0
+    # Long windows are done in place; of several terms the sum, the one that is made, and what it is made of.
+    long = all(len(step.weights) > _SHORT and not step.mean for step in steps)
+    workspace = 3.0 if len(terms) > 1 else 0.0 if long else 1.0
     node = Stencil(
         call,
         [image.node],

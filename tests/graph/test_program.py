@@ -250,7 +250,7 @@ def test_halos_that_cost_more_than_a_pass_are_not_computed():
     image = view(Source(Imagined()))
     costly = ndi.median_filter(ndi.gaussian_filter(image, (0, 3, 3, 3)), (1, 7, 7, 7)) > 30
     closed = ndi.binary_closing(costly, structure=np.ones((1, 3, 3, 3)), iterations=12)
-    small = make_program([lift(closed).node], unit=SHARD, budget=small_budget(800, 2))
+    small = make_program([lift(closed).node], unit=SHARD, budget=small_budget(650, 2))
     assert [spill.why for spill in small.early] == ["halo"]
     large = make_program([lift(closed).node], unit=SHARD, budget=Budget.of("12 GB", 2))
     assert not large.early
