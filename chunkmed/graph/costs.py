@@ -15,6 +15,7 @@ from chunkmed.graph.nodes import Node, Opaque, Source
 __all__ = [
     "KERNEL_NS",
     "MAX_BLOCK_BYTES",
+    "NEW_NS_PER_BYTE",
     "PASS_NS",
     "READ_NS_PER_BYTE",
     "SINK_NS",
@@ -39,6 +40,9 @@ MAX_BLOCK_BYTES = 256 << 20
 #: Shards of lz4 and bitshuffle, decoded and encoded by one thread.
 READ_NS_PER_BYTE = 0.6
 WRITE_NS_PER_BYTE = 1.2
+#: Memory that the system gives for the first time, page by page: 0.25 on a machine of its own, 1 to 1.5
+#: where the machine is virtual and its host gives memory late.
+NEW_NS_PER_BYTE = 0.4
 #: Of a voxel: each axis and each weight of a convolution, each weight of one in all axes at once, each
 #: neighbour that is ranked, each iteration of binary morphology, each call of a function of the user's.
 KERNEL_NS = {"axis": 0.8, "tap": 0.12, "weight": 0.3, "rank": 16.0, "iteration": 0.1, "python": 1000.0}

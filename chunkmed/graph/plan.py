@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, box_size, chunk_boxes, regular_chunks
 from chunkmed.graph.budget import Budget, base_of, current_budget
-from chunkmed.graph.costs import MAX_BLOCK_BYTES, SINK_NS, SMALLEST_BLOCK_VOXELS, TASK_NS, task_ns
+from chunkmed.graph.costs import (
+    MAX_BLOCK_BYTES,
+    NEW_NS_PER_BYTE,
+    SINK_NS,
+    SMALLEST_BLOCK_VOXELS,
+    TASK_NS,
+    task_ns,
+)
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.memory import task_bytes
 from chunkmed.graph.nodes import Node, Source, Stencil
@@ -195,7 +202,7 @@ def _best(
     """Return the option that is done first; of those that are nearly as good the smallest."""
     shape = nodes[0].shape
 
-    def time_ns(block: tuple[int, ...]) -> float:
+    def time_ns(nbytes: int, block: tuple[int, ...]) -> float:
         box = central_box(shape, block)
         one = TASK_NS + box_size(box) * SINK_NS + task_ns(nodes, box)
         # Blocks at the far border are smaller: it is voxels that count.
@@ -203,10 +210,11 @@ def _best(
         # In the last round some workers have nothing to do.
         tasks = max(1, _tasks(shape, block))
         idle = -(-tasks // workers) * workers / tasks
-        # Of two that are done at the same time, the one that leaves more to others.
-        return every * idle / workers + every * _SPARING
+        # Memory is new once, then tasks use it again. Of two that are done at the same time, the one that
+        # leaves more to others.
+        return nbytes * NEW_NS_PER_BYTE + every * idle / workers + every * _SPARING
 
-    times = [time_ns(block) for _, block in options]
+    times = [time_ns(*option) for option in options]
     good = [option for option, time in zip(options, times, strict=True) if time <= min(times) * _AS_GOOD]
     return min(good)
 
