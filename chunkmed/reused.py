@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["empty", "release", "reusing"]
+__all__ = ["empty", "release", "reusing", "zeros"]
 
 Array = npt.NDArray[Any]
 
@@ -140,6 +140,15 @@ def empty(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
     held: Any = owner
     array: Array = np.frombuffer(held, np.uint8, nbytes).view(kind).reshape(sides)
     return array
+
+
+def zeros(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
+    """Return an array as :func:`numpy.zeros` does, in such memory."""
+    if not _pool.limit:
+        return np.zeros(shape, dtype)
+    out = empty(shape, dtype)
+    out[...] = 0
+    return out
 
 
 def _new(size: int) -> mmap.mmap:

@@ -13,6 +13,7 @@ from chunkmed.graph.nodes import Array, Fetch, Node
 from chunkmed.graph.scratch import Scratch
 from chunkmed.graph.views import Chunks
 from chunkmed.provenance import content_hash
+from chunkmed.reused import empty
 
 __all__ = ["Lookup", "Remap"]
 
@@ -37,6 +38,8 @@ class Lookup(Node):
         though the labels were counted anew.
     """
 
+    reuses = True
+
     def __init__(
         self,
         local: Node,
@@ -60,7 +63,7 @@ class Lookup(Node):
         # Here, for numba takes a second to import.
         from chunkmed.kernels.tables import look_up
 
-        out = np.empty(local.shape, self.dtype)
+        out = empty(local.shape, self.dtype)
         for index, part in cover(box, self.chunks_counted):
             common = intersect(part, box)
             if common is not None:

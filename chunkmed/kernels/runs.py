@@ -14,6 +14,7 @@ import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.compiled import kernel, part
+from chunkmed.reused import zeros
 
 __all__ = ["joins_rows", "root", "run_labels"]
 
@@ -40,7 +41,7 @@ def run_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
     steps = np.array(list(_steps(structure)), np.int64).reshape(-1, structure.ndim + 1)
     shape = np.array(mask.shape, np.int64)
     edges, rows, parents = _joined_runs(flat, words, shape, steps)
-    labels = np.zeros(mask.shape, np.int32)
+    labels = zeros(mask.shape, np.int32)
     firsts = _write(edges, rows, parents, labels.reshape(-1, mask.shape[-1]))
     return labels, firsts
 
