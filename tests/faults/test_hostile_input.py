@@ -52,7 +52,7 @@ def series(tmp_path_factory):
 def test_mutated_files_are_read_or_refused(seeds):
     found = tally(seeds, 60)
     assert found["read"] > 5 and found["refused"] > 5
-    assert file_campaign(seeds, 0, 2500) == []
+    assert file_campaign(seeds, 0, 10_000) == []
 
 
 def test_what_raises_dies_hangs_or_grows_is_found():
