@@ -26,7 +26,7 @@ from chunkmed.cli import cli
 from chunkmed.dicom import child, children, decoder, limited
 from chunkmed.dicom.codecs import CODECS, Shape
 from chunkmed.dicom.limits import current_limits
-from chunkmed.dicom.walk import find_files, printable
+from chunkmed.dicom.walk import find_files, open_regular, printable
 from chunkmed.errors import ChunkmedError, InputError, SourceError, StoreError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -72,6 +72,12 @@ def test_bombs_cost_little(tmp_path):
     assert len(bombs()) >= 30
     # On a busy machine processor time is worth less: the figure of two seconds is the long form's.
     assert bomb_campaign(tmp_path, seconds=8.0) == []
+
+
+def test_a_pipe_that_took_the_place_of_a_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.dcm")
+    with pytest.raises(OSError, match="pipe"):
+        open_regular(str(tmp_path / "pipe.dcm"))
 
 
 def test_a_tenth_of_a_folder_is_hostile(tmp_path):
