@@ -14,16 +14,17 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["empty", "release", "reusing", "zeros"]
+__all__ = ["empty", "is_throughout", "release", "reusing", "throughout", "zeros"]
 
 Array = npt.NDArray[Any]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: Smaller arrays come from the heap, whose memory is used again anyway.
 _SMALLEST = 1 << 20
@@ -81,7 +82,8 @@ class _Pool:
         """Keep what came back as far as the limit allows."""
         while self.returned:
             memory = self.returned.popleft()
-            self.used -= len(memory)
+            # After a fork, what the parent took may come back here.
+            self.used = max(0, self.used - len(memory))
             self.kept += len(memory)
             self.free.setdefault(len(memory), []).append(memory)
         self._shrink(self.limit - self.used)
@@ -121,6 +123,17 @@ def release() -> None:
     _pool.release()
 
 
+def throughout(function: _Function) -> _Function:
+    """Mark a function: all large arrays that it makes are from :func:`empty`, or it released before."""
+    function.__dict__["reuses_memory"] = True
+    return function
+
+
+def is_throughout(function: Any) -> bool:
+    """Whether a function is marked so."""
+    return bool(getattr(function, "reuses_memory", False))
+
+
 def empty(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
     """Return an array as :func:`numpy.empty` does, in memory that was used before where there is such.
 
@@ -155,6 +168,7 @@ def _new(size: int) -> mmap.mmap:
     private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
     memory = mmap.mmap(-1, size, **private)
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        # As NumPy does: pages of 2 MB are cleared faster than 512 small ones.
-        memory.madvise(mmap.MADV_HUGEPAGE)
+        # As NumPy does, where the kernel can: pages of 2 MB are cleared faster than 512 small ones.
+        with suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
     return memory

@@ -23,7 +23,7 @@ from dask.tokenize import tokenize
 
 from chunkmed.graph.box import Box, box_size, grow, take, whole, within
 from chunkmed.provenance import content_hash, versions
-from chunkmed.reused import empty
+from chunkmed.reused import empty, is_throughout
 
 __all__ = [
     "Array",
@@ -282,10 +282,6 @@ class Pointwise(Node):
         return self.call.name.rsplit(".", 1)[-1]
 
 
-#: Kernels whose large arrays are in memory that is used again.
-_REUSING = frozenset(f"chunkmed.kernels.{name}" for name in ("linear", "morphology", "ranks"))
-
-
 class Stencil(Node):
     """A kernel that needs ``depth`` voxels around each voxel, the same of every input.
 
@@ -297,11 +293,6 @@ class Stencil(Node):
 
     title: str = ""
     """Name for people, where several filters share a kernel."""
-
-    @property
-    def reuses(self) -> bool:  # type: ignore[override]
-        """Whether the kernel takes its large arrays from memory that is used again."""
-        return getattr(self.call.function, "__module__", "") in _REUSING
 
     def __init__(
         self,
@@ -317,7 +308,7 @@ class Stencil(Node):
         self.call, self.inputs, self.depth = call, tuple(inputs), tuple(int(d) for d in depth)
         self.shape, self.dtype = self.inputs[0].shape, np.dtype(dtype)
         self.wrap, self.workspace, self.crops = tuple(wrap), workspace, crops
-        self.cost_ns = cost_ns
+        self.cost_ns, self.reuses = cost_ns, is_throughout(call.function)
         tokens = [item.token for item in self.inputs]
         self.token = content_hash("stencil", call.token, tokens, self.depth, self.wrap, str(self.dtype))
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from chunkmed.kernels import Array, short
 from chunkmed.kernels.compiled import kernel, part
+from chunkmed.kernels.filling import pad_line
 from chunkmed.kernels.outside import standing_for
 from chunkmed.kernels.rounded import CHUNK, COARSE, ROOM, error_of, fill, fill_rounded, memory, peak
 from chunkmed.kernels.steps import MEAN, Step
@@ -116,7 +117,7 @@ def _run(source, target, index, ends, cval, weights, narrow, kind, error, buffer
         for left in range(0, inner, width):
             side, to = min(width, inner - left), o * made + left
             for k in range(count):
-                _fill(buffer, k * line, source, (o + k) * length + left, index, ends, inner, side, cval)
+                pad_line(buffer, k * line, source, (o + k) * length + left, index, ends, inner, side, cval)
             if narrow is not None:
                 off = error * peak(buffer, count * line)
             # Lines that lie one behind the other, or rows of a strip.
@@ -142,35 +143,3 @@ def _sum_rows(target, to, rows, buffer, step, about, narrow, sums, again, tail):
             elif fill_rounded(target, where, tail, again, buffer, lay, weights, narrow, kind, off):
                 exact = _EXACT
     return exact
-
-
-@part
-def _fill(buffer, place, source, base, index, ends, inner, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
-    _fill_rows(buffer, place, source, base, index, 0, ends[0], inner, side, cval)
-    _fill_rows(buffer, place, source, base, index, ends[1], index.shape[0], inner, side, cval)
-    if side == inner and ends[0] < ends[1]:
-        # Whole rows lie one behind the other.
-        n = (ends[1] - ends[0]) * side
-        _copy(buffer, place + ends[0] * side, source, base + index[ends[0]] * inner, n)
-    elif side < inner:
-        _fill_rows(buffer, place, source, base, index, ends[0], ends[1], inner, side, cval)
-
-
-@part
-def _fill_rows(buffer, place, source, base, index, first, last, inner, side, cval):  # type: ignore[no-untyped-def] # pragma: no cover
-    for k in range(first, last):
-        to = place + k * side
-        if index[k] < 0:
-            buffer[to : to + side] = cval
-        elif side == 1:
-            buffer[to] = source[base + index[k]]
-        else:
-            _copy(buffer, to, source, base + index[k] * inner, side)
-
-
-@part
-def _copy(out, to, values, start, n):  # type: ignore[no-untyped-def] # pragma: no cover
-    # Unsigned, for then numba does not ask whether places count from the end.
-    to, start = np.uint64(to), np.uint64(start)
-    for i in range(np.uint64(n)):
-        out[to + i] = values[start + i]

@@ -69,6 +69,18 @@ def _cutting(joined: str | None) -> Any:
     return tile
 
 
+def _everywhere(builder: Any, value: Any, vector: Any) -> Any:
+    """Return a vector of one value."""
+    empty = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(empty, value, _SHORT_INT(0))
+    return builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(_SHORT_INT, vector.count), None))
+
+
+def _place(builder: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Return where a vector lies in an array."""
+    return builder.bitcast(builder.gep(array, [at]), vector.as_pointer())
+
+
 class _Tile:
     """Writes the instructions of one tile."""
 
@@ -131,18 +143,14 @@ class _Tile:
 
     def everywhere(self, value: Any) -> Any:
         """Return a vector of one value."""
-        empty = ir.Constant(ir.VectorType(self.of_sum, self.width), ir.Undefined)
-        one = self.builder.insert_element(empty, value, _SHORT_INT(0))
-        first = ir.Constant(ir.VectorType(_SHORT_INT, self.width), None)
-        return self.builder.shuffle_vector(one, empty, first)
+        return _everywhere(self.builder, value, ir.VectorType(self.of_sum, self.width))
 
     def load(self, k: Any) -> list[Any]:
         """Return the line of weight k, as vectors of what sums are."""
         builder, vector = self.builder, ir.VectorType(self.of_line, self.width)
         start, found = builder.gep(self.lines, [builder.mul(k, self.step)]), []
         for place in range(0, TILE, self.width):
-            at = builder.bitcast(builder.gep(start, [_INT(place)]), vector.as_pointer())
-            line = builder.load(at, align=self.line_bytes)
+            line = builder.load(_place(builder, start, _INT(place), vector), align=self.line_bytes)
             wide = self.line_bytes < self.sum_bytes
             found.append(builder.fpext(line, ir.VectorType(self.of_sum, self.width)) if wide else line)
         return found
@@ -172,8 +180,8 @@ class _Tile:
         """Write vectors where they belong."""
         vector = ir.VectorType(self.of_out, self.width)
         for number, each in enumerate(values):
-            at = self.builder.gep(self.out, [_INT(number * self.width)])
-            self.builder.store(each, self.builder.bitcast(at, vector.as_pointer()), align=self.out_bytes)
+            at = _place(self.builder, self.out, _INT(number * self.width), vector)
+            self.builder.store(each, at, align=self.out_bytes)
 
 
 def _threes(typingctx, out, at, values, a, b, c, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
@@ -224,16 +232,11 @@ class _Threes:
     def everywhere(self, value: Any) -> Any:
         """Return a vector of one value, an integer cut to the dtype of the result."""
         one = value if self.floats else self.builder.trunc(value, self.stored.element)
-        empty = ir.Constant(self.vector, ir.Undefined)
-        first = ir.Constant(ir.VectorType(_SHORT_INT, self.width), None)
-        return self.builder.shuffle_vector(
-            self.builder.insert_element(empty, one, _SHORT_INT(0)), empty, first
-        )
+        return _everywhere(self.builder, one, self.vector)
 
     def place(self, array: Any, at: Any, k: int) -> Any:
         """Return where a vector lies."""
-        start = self.builder.gep(array, [self.builder.add(at, _INT(k))])
-        return self.builder.bitcast(start, self.stored.as_pointer())
+        return _place(self.builder, array, self.builder.add(at, _INT(k)), self.stored)
 
     def load(self, at: Any, k: int) -> Any:
         """Return a vector of what is summed."""

@@ -14,11 +14,12 @@ import scipy.ndimage
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.steps import Step
-from chunkmed.reused import release
+from chunkmed.reused import release, throughout
 
 __all__ = ["length", "lines", "magnitude", "sum_of_lines", "summed"]
 
 
+@throughout
 def lines(block: Array, *, steps: Sequence[Step], cval: Any, output: Any, keep: tuple[slice, ...]) -> Array:
     """Return a part of a block after steps along axes, one after the other.
 
@@ -61,6 +62,7 @@ def _scipys(block: Array, step: Step, cval: Any, output: np.dtype[Any]) -> Array
     return mean.astype(np.uint8).view(bool) if output.kind == "b" else mean.astype(output)
 
 
+@throughout
 def sum_of_lines(
     block: Array, *, terms: Sequence[Sequence[Step]], cval: Any, output: Any, keep: tuple[slice, ...]
 ) -> Array:
@@ -71,6 +73,7 @@ def sum_of_lines(
     return _added(_parts(block, terms, cval, output, keep))
 
 
+@throughout
 def magnitude(
     block: Array, *, terms: Sequence[Sequence[Step]], cval: Any, output: Any, keep: tuple[slice, ...]
 ) -> Array:
@@ -81,11 +84,13 @@ def magnitude(
     return _root(_parts(block, terms, cval, output, keep))
 
 
+@throughout
 def summed(*parts: Array, output: Any) -> Array:
     """Return the sum of arrays in the dtype ``output``."""
     return _added(part.astype(output) for part in parts)
 
 
+@throughout
 def length(*parts: Array, output: Any) -> Array:
     """Return the root of the sum of squares of arrays in the dtype ``output``."""
     return _root(part.astype(output) for part in parts)

@@ -15,26 +15,30 @@ import numpy as np
 import scipy.ndimage
 
 from chunkmed.kernels import Array
-from chunkmed.reused import release
+from chunkmed.reused import release, throughout
 
 __all__ = ["closing", "dilation", "erosion", "opening"]
 
 
+@throughout
 def erosion(block: Array, mask: Array | None = None, **settings: Any) -> Array:
     """Return :func:`scipy.ndimage.binary_erosion` of a block."""
     return _morphology(scipy.ndimage.binary_erosion, [False], block, mask, settings)
 
 
+@throughout
 def dilation(block: Array, mask: Array | None = None, **settings: Any) -> Array:
     """Return :func:`scipy.ndimage.binary_dilation` of a block."""
     return _morphology(scipy.ndimage.binary_dilation, [True], block, mask, settings)
 
 
+@throughout
 def opening(block: Array, mask: Array | None = None, **settings: Any) -> Array:
     """Return :func:`scipy.ndimage.binary_opening` of a block."""
     return _morphology(scipy.ndimage.binary_opening, [False, True], block, mask, settings)
 
 
+@throughout
 def closing(block: Array, mask: Array | None = None, **settings: Any) -> Array:
     """Return :func:`scipy.ndimage.binary_closing` of a block."""
     return _morphology(scipy.ndimage.binary_closing, [True, False], block, mask, settings)

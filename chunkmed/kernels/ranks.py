@@ -14,11 +14,12 @@ import scipy.ndimage
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.windows import Window, is_value_of, selected
-from chunkmed.reused import release
+from chunkmed.reused import release, throughout
 
 __all__ = ["extreme", "ranked"]
 
 
+@throughout
 def ranked(
     block: Array, *, window: Window, rank: int, output: np.dtype[np.generic], keep: tuple[slice, ...]
 ) -> Array:
@@ -50,6 +51,7 @@ def ranked(
     return _ranked(block, window, rank, output)[keep]
 
 
+@throughout
 def extreme(
     block: Array, *, window: Window, highest: bool, output: np.dtype[np.generic], keep: tuple[slice, ...]
 ) -> Array:

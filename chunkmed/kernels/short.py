@@ -15,8 +15,9 @@ import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.compiled import kernel, part
+from chunkmed.kernels.filling import pad_line, pad_rows
 from chunkmed.kernels.lanes import TILE, threes
-from chunkmed.kernels.steps import ANY, DIFFERENCES, Step
+from chunkmed.kernels.steps import ANY, DIFFERENCES, SHORT, Step
 
 __all__ = ["run", "takes"]
 
@@ -40,7 +41,7 @@ def takes(step: Step, source: np.dtype[Any], dtype: np.dtype[Any], inner: int, c
     if step.mean:
         small = dtype in _SMALL and len(step.weights) * max(map(abs, _range(dtype))) < _MOST
         return small or dtype in _FLOATS
-    if len(step.weights) != 3 or step.kind == ANY:
+    if len(step.weights) != SHORT or step.kind == ANY:
         return False
     small = dtype in _SMALL and all(w == int(w) and abs(w) < 1 << 12 for w in step.weights)
     return small or dtype in _FLOATS
@@ -99,8 +100,7 @@ def run(
     _threes(*flat, lay, index, ends, constant, outer, centre, sign)
 
 
-# Arrays are whole and rows are places in them: to make a view of a row takes as long as its sum. Places
-# are unsigned, for then numba does not ask whether they count from the end.
+# Places are unsigned, for then numba does not ask whether they count from the end.
 
 
 @kernel
@@ -110,13 +110,13 @@ def _threes(source, target, lay, index, ends, constant, outer, centre, sign):  #
     for o in range(source.shape[0] // length):
         base, to = o * length, o * made
         if inner == 1:
-            _padded(buffer, source, base, index, ends, constant)
+            pad_line(buffer, 0, source, base, index, ends, 1, 1, constant)
             _three(target, to, buffer, 0, 1, 2, made, outer, centre, sign)
             continue
         for i in range(made // inner):
             at, place = index[i : i + 3], to + i * inner
             if min(at[0], at[1], at[2]) < 0:
-                _gather(buffer, source, base, at, inner, constant)
+                pad_rows(buffer, 0, source, base, at, 0, 3, inner, inner, constant)
                 _three(target, place, buffer, 0, inner, 2 * inner, inner, outer, centre, sign)
             else:
                 a, b, c = base + at[0] * inner, base + at[1] * inner, base + at[2] * inner
@@ -133,33 +133,6 @@ def _three(out, to, values, a, b, c, n, outer, centre, sign):  # type: ignore[no
         out[to + i] = values[b + i] * centre + (values[a + i] + values[c + i] * sign) * outer
 
 
-@part
-def _gather(buffer, source, base, index, inner, constant):  # type: ignore[no-untyped-def] # pragma: no cover
-    """Put rows one behind the other; the constant stands for those below 0."""
-    for k in range(index.shape[0]):
-        if index[k] < 0:
-            buffer[k * inner : (k + 1) * inner] = constant
-        else:
-            _copy(buffer, k * inner, source, base + index[k] * inner, inner)
-
-
-@part
-def _padded(buffer, source, base, index, ends, constant):  # type: ignore[no-untyped-def] # pragma: no cover
-    """Fill a line and what the border mode shows beyond its ends."""
-    for first, last in ((0, ends[0]), (ends[1], index.shape[0])):
-        for i in range(first, last):
-            buffer[i] = constant if index[i] < 0 else source[base + index[i]]
-    if ends[0] < ends[1]:
-        _copy(buffer, ends[0], source, base + index[ends[0]], ends[1] - ends[0])
-
-
-@part
-def _copy(out, to, values, start, n):  # type: ignore[no-untyped-def] # pragma: no cover
-    to, start = np.uint64(to), np.uint64(start)
-    for i in range(np.uint64(n)):
-        out[to + i] = values[start + i]
-
-
 @kernel
 def _means(source, target, lay, index, ends, constant, size, sums, by, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     inner, length, made = lay
@@ -168,14 +141,14 @@ def _means(source, target, lay, index, ends, constant, size, sums, by, whole):  
     for o in range(source.shape[0] // length):
         base, to = o * length, o * made
         if inner == 1:
-            _padded(buffer, source, base, index, ends, constant)
+            pad_line(buffer, 0, source, base, index, ends, 1, 1, constant)
             _sum(sums, buffer, 0, places, 1)
             _divide(target, to, sums, by, whole)
             continue
         for i in range(made // inner):
             at = index[i : i + size]
             if at.min() < 0:
-                _gather(buffer, source, base, at, inner, constant)
+                pad_rows(buffer, 0, source, base, at, 0, size, inner, inner, constant)
                 _sum(sums, buffer, 0, places, inner)
             else:
                 _sum(sums, source, base, at, inner)

@@ -9,10 +9,12 @@ from functools import lru_cache
 import numpy as np
 import scipy.ndimage
 
-__all__ = ["ANY", "DIFFERENCES", "MEAN", "PAIRS", "Step", "gaussian_weights"]
+__all__ = ["ANY", "DIFFERENCES", "MEAN", "PAIRS", "SHORT", "Step", "gaussian_weights"]
 
 #: How weights are summed: one by one, as sums of pairs, as differences of pairs, or all of them 1.
 ANY, PAIRS, DIFFERENCES, MEAN = 0, 1, -1, 2
+#: Weights of a window that may be summed on rows where they lie, which takes another array.
+SHORT = 3
 _EPSILON = float(np.finfo(np.float64).eps)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chunkmed.kernels.compiled import inlined, part
+from chunkmed.kernels.filling import copy
 from chunkmed.kernels.lanes import (
     TILE,
     cut_differences,
@@ -55,7 +56,7 @@ def cut_taps(out, at, lines, first, step, weights, kind, error):  # type: ignore
 @part
 def _mean(out, lines, step, size):  # type: ignore[no-untyped-def] # pragma: no cover
     k = 1
-    _centre(out, lines)
+    copy(out, 0, lines, 0, out.shape[0])
     while k + 4 <= size:
         low = lines[k * step :]
         _add4(out, low, low[step:], low[2 * step :], low[3 * step :])
@@ -64,12 +65,6 @@ def _mean(out, lines, step, size):  # type: ignore[no-untyped-def] # pragma: no 
         tap(out, lines[k * step :], 1.0)
         k += 1
     _divide(out, np.float64(size))
-
-
-@part
-def _centre(out, line):  # type: ignore[no-untyped-def] # pragma: no cover
-    for i in range(out.shape[0]):
-        out[i] = line[i]
 
 
 @part
@@ -101,12 +96,11 @@ def _divide(out, by):  # type: ignore[no-untyped-def] # pragma: no cover
 @part
 def convert(out, to, n, values, start, whole):  # type: ignore[no-untyped-def] # pragma: no cover
     """Write n float64 values as another dtype; ``whole`` says that it is an integer."""
+    if not whole:
+        copy(out, to, values, start, n)
+        return
     # Unsigned, for then numba does not ask whether places count from the end.
-    to, start, n = np.uint64(to), np.uint64(start), np.uint64(n)
-    if whole:
-        for i in range(n):
-            # By way of 32 bits, as C does.
-            out[to + i] = np.int32(values[start + i])
-    else:
-        for i in range(n):
-            out[to + i] = values[start + i]
+    to, start = np.uint64(to), np.uint64(start)
+    for i in range(np.uint64(n)):
+        # By way of 32 bits, as C does.
+        out[to + i] = np.int32(values[start + i])

@@ -10,13 +10,10 @@ from chunkmed.graph.costs import KERNEL_NS
 from chunkmed.graph.lift import Lifted
 from chunkmed.graph.nodes import Call, Node, Stencil
 from chunkmed.kernels import linear as kernels
-from chunkmed.kernels.steps import Step
+from chunkmed.kernels.steps import SHORT, Step
 from chunkmed.ndimage.arguments import wrapped_axes
 
 __all__ = ["along_lines", "gain_of", "lines_node", "terms_node"]
-
-#: Windows up to this may be done where rows lie, which takes another array.
-_SHORT = 3
 
 
 def along_lines(name: str, image: Lifted, steps: Sequence[Step], dtype: Any, cval: Any) -> Any:
@@ -54,7 +51,7 @@ def _node(name: str, image: Lifted, call: Call, terms: Sequence[Sequence[Step]],
     wrap = wrapped_axes([step.mode for step in steps], [step.axis for step in steps])
     cost = math.fsum(KERNEL_NS["axis"] + KERNEL_NS["tap"] * len(step.weights) for step in steps)
     # Long windows are done in place; of several terms the sum, the one that is made, and what it is made of.
-    long = all(len(step.weights) > _SHORT and not step.mean for step in steps)
+    long = all(len(step.weights) > SHORT and not step.mean for step in steps)
     workspace = 3.0 if len(terms) > 1 else 0.0 if long else 1.0
     node = Stencil(
         call,
