@@ -1,6 +1,7 @@
-"""Masks: thresholds, regions, which objects to keep, holes, and morphology in mm."""
+"""Masks: thresholds, regions, which objects to keep, holes, morphology in mm, signed distances."""
 
 from chunkmed.masks.balls import ball, closing, dilation, erosion, opening
+from chunkmed.masks.distances import signed_distance
 from chunkmed.masks.holes import fill, remove_small_holes
 from chunkmed.masks.objects import clear_border, keep_largest, remove_small
 from chunkmed.masks.regions import region
@@ -21,5 +22,6 @@ __all__ = [
     "region",
     "remove_small",
     "remove_small_holes",
+    "signed_distance",
     "threshold",
 ]

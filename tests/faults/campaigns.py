@@ -97,7 +97,12 @@ def cut_off(path: Path, version: int) -> None:
 #: What is there before, what is written, and what the two versions look like to a reader.
 SCENARIOS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], str | None]] = {
     "write": (lambda path: None, lambda path: write_image(path, 2), None),
-    "overwrite": (lambda path: write_image(path, 1), lambda path: write_image(path, 2), None),
+    # The old store holds what the new one does not: nothing of it may stay.
+    "overwrite": (
+        lambda path: (write_image(path, 1), write_label(path, 1)),
+        lambda path: write_image(path, 2),
+        None,
+    ),
     "resume": (lambda path: cut_off(path, 2), lambda path: write_image(path, 2), None),
     "label": (lambda path: write_image(path, 2), lambda path: write_label(path, 2), "body"),
     "label again": (
@@ -187,6 +192,47 @@ def failer(at: int, number: int) -> files.Watcher:
     return watcher
 
 
+@contextlib.contextmanager
+def torn(at: int, then: Callable[[], None]) -> Iterator[None]:
+    """Let half of what is written by the n-th write reach the file, and something happen then."""
+    whole, calls = files._write_all, itertools.count()
+
+    def part(handle: int, pieces: list[memoryview]) -> None:
+        if next(calls) == at:
+            raw = b"".join(pieces)
+            os.write(handle, raw[: len(raw) // 2])
+            then()
+        whole(handle, pieces)
+
+    files._write_all = part
+    try:
+        yield
+    finally:
+        files._write_all = whole
+
+
+def count_writes(prepare: Callable[[Path], None], act: Callable[[Path], None]) -> int:
+    """Return how many files are written, and lines of ledgers."""
+    count = 0
+
+    def watcher(when: str, name: str, path: Path) -> None:
+        nonlocal count
+        count += when == "before" and name in ("write", "append")
+
+    with folder() as name:
+        path = Path(name) / "image.zarr"
+        prepare(path)
+        with files.watch(watcher):
+            act(path)
+    return count
+
+
+def torn_writes(scenario: str, every: int) -> list[int]:
+    """Return which writes are torn: all, or some and the last ones, by which a node becomes seen."""
+    count = count_writes(*SCENARIOS[scenario][:2])
+    return sorted({*range(0, count, 1 if every == 1 else 5), *range(max(0, count - 5), count)})
+
+
 def count_calls(prepare: Callable[[Path], None], act: Callable[[Path], None]) -> int:
     """Return how often a watcher is called, before and after all operations of a write."""
     calls: list[str] = []
@@ -241,50 +287,84 @@ def lay_out(path: Path, files_there: dict[str, bytes]) -> None:
         (path / key).write_bytes(raw)
 
 
-def kill_campaign(scenario: str, every: int = 1) -> int:
+def kill_campaign(scenario: str, every: int = 1, again: bool = False) -> int:
     """Kill a write before and after every operation; return how many kills there were.
 
     With ``every=2`` before each operation and after the last: what lies on disk after one operation
-    is what lies there before the next.
+    is what lies there before the next. With ``again`` the next write is killed too, anywhere, before
+    anybody looked at what the first one left.
     """
     prepare, act, _ = SCENARIOS[scenario]
     (before, whole), results = uninterrupted(scenario), []
-    total = count_calls(prepare, act)
+    total, rng = count_calls(prepare, act), random.Random(scenario)
     for at in sorted({*range(0, total, every), total - 1}):
         with folder() as name:
             path = Path(name) / "image.zarr"
             lay_out(path.parent, before)
 
-            def action(at=at, path=path) -> None:
-                with files.watch(killer(at)):
-                    act(path)
-
-            status = in_child(action)
-            assert os.WIFSIGNALED(status), f"{scenario}: not killed at {at}"
-            results.append(check_after(path, scenario, whole, f"{scenario}, killed at {at}"))
+            assert killed(path, act, at), f"{scenario}: not killed at {at}"
+            what = f"{scenario}, killed at {at}"
+            if again and 0 < at < total - 1:
+                # What is left to do may end before it is killed.
+                killed(path, act, second := rng.randrange(total))
+                what += f" and at {second}"
+            results.append(check_after(path, scenario, whole, what))
     # Kills at the start leave the old, kills at the end the new: the campaign saw both.
     assert not results[0] and results[-1]
-    return len(results)
-
-
-def error_campaign(scenario: str, numbers: list[int]) -> int:
-    """Let every operation of a write fail once, with one error after the other; return how many."""
-    prepare, act, _ = SCENARIOS[scenario]
-    before, whole = uninterrupted(scenario)
-    done = 0
-    for at in range(count_calls(prepare, act) // 2):
-        number = numbers[at % len(numbers)]
+    for at in torn_writes(scenario, every):
         with folder() as name:
             path = Path(name) / "image.zarr"
             lay_out(path.parent, before)
-            with files.watch(failer(at, number)):
+            with torn(at, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+                assert os.WIFSIGNALED(in_child(lambda path=path: act(path)))
+            results.append(check_after(path, scenario, whole, f"{scenario}, killed within write {at}"))
+    return len(results)
+
+
+def killed(path: Path, act: Callable[[Path], None], at: int) -> bool:
+    """Write in a process that is killed at the n-th call of a watcher; False where it ended before."""
+
+    def action() -> None:
+        with files.watch(killer(at)):
+            act(path)
+
+    return os.WIFSIGNALED(in_child(action))
+
+
+def error_campaign(scenario: str, numbers: list[int]) -> int:
+    """Let every operation of a write fail once, with one error after the other; return how many.
+
+    Writes also fail when half of them is done, as on a disk that is full.
+    """
+    prepare, act, _ = SCENARIOS[scenario]
+    before, whole = uninterrupted(scenario)
+    ways = [(failing, at) for at in range(count_calls(prepare, act) // 2)]
+    ways += [(failing_within, at) for at in torn_writes(scenario, 2)]
+    for done, (way, at) in enumerate(ways):
+        number = numbers[done % len(numbers)]
+        with folder() as name:
+            path = Path(name) / "image.zarr"
+            lay_out(path.parent, before)
+            with way(at, number):
                 try:
                     act(path)
                 except ChunkmedError as error:
                     assert error.kind == "unwritable", error
-            check_after(path, scenario, whole, f"{scenario}, {os.strerror(number)} at {at}")
-            done += 1
-    return done
+                else:
+                    assert way is failing, f"{scenario}: half a write passed for whole"
+            check_after(path, scenario, whole, f"{scenario}, {way.__name__} {at}: {os.strerror(number)}")
+    return len(ways)
+
+
+def failing(at: int, number: int) -> contextlib.AbstractContextManager[None]:
+    return files.watch(failer(at, number))
+
+
+def failing_within(at: int, number: int) -> contextlib.AbstractContextManager[None]:
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    return torn(at, fail)
 
 
 def damage(path: Path, whole: dict[str, bytes], rng: random.Random) -> tuple[str, set[str]]:
@@ -388,13 +468,14 @@ def main(kind: str, *words: str) -> None:
             if "no-exchange" in words:
                 files.exchange = lambda first, second: False
             every = 2 if "before" in words else 1
-            sys.stdout.write(f"{kill_campaign(words[0], every)}\n")
+            sys.stdout.write(f"{kill_campaign(words[0], every, 'again' in words)}\n")
         elif kind == "errors":
             sys.stdout.write(f"{error_campaign(words[0], [int(word) for word in words[1:]])}\n")
         elif kind == "kill":
-            done, names = 0, itertools.cycle(SCENARIOS)
+            done, names = 0, itertools.cycle(itertools.product((False, True), SCENARIOS))
             while done < int(words[0]):
-                done += kill_campaign(next(names))
+                again, name = next(names)
+                done += kill_campaign(name, again=again)
                 sys.stdout.write(f"{done} kills, 0 silent, 0 old data lost\n")
                 sys.stdout.flush()
         else:

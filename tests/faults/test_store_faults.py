@@ -51,7 +51,7 @@ def test_kill_at_every_operation(scenario):
 
 @pytest.mark.parametrize("scenario", ["overwrite", *([] if SHORT else ["label again"])])
 def test_kill_where_folders_cannot_be_exchanged(scenario):
-    assert campaign("scenario", scenario, "no-exchange", "before") > 100
+    assert campaign("scenario", scenario, "no-exchange", "before", "again") > 100
 
 
 @pytest.mark.parametrize(

@@ -106,42 +106,6 @@ def test_binary_morphology(data, case, name):
     check(computed(getattr(ndi, name)(image, **arguments), data.draw), wanted)
 
 
-@settings(max_examples=40, **RUN)
-@given(data=st.data(), case=cases(dtypes=("bool",)), through=st.booleans())
-def test_label(data, case, through):
-    array, image = case
-    timed = "t" in image.dims and not through
-    structure = data.draw(st.none() | cst.structures(array.ndim - timed))
-    with small_blocks(draw_sides(data.draw)):
-        labels, count = ndi.label(image, structure, axes=image.dims if through else None)
-    found = computed(labels, data.draw)
-    if not timed:
-        wanted, number = scipy.ndimage.label(array, structure)
-        check(found, wanted)
-        assert count == number
-    for t in range(len(array) if timed else 0):
-        wanted, number = scipy.ndimage.label(array[t], structure)
-        check(found[t], wanted)
-        assert int(count[t]) == number
-
-
-@pytest.mark.parametrize("axes", [(0, 1), (0, 2), (1, 2)])
-@pytest.mark.parametrize("sign", [1, -1])
-def test_label_along_one_diagonal(axes, sign):
-    """Centrosymmetric, but not the same when an axis is mirrored: the seams must not mirror it."""
-    structure = np.zeros((3, 3, 3), bool)
-    for step in (-1, 0, 1):
-        place = [1, 1, 1]
-        place[axes[0]], place[axes[1]] = 1 + step, 1 + sign * step
-        structure[tuple(place)] = True
-    mask = np.random.default_rng(1).random((7, 8, 9)) < 0.6
-    with small_blocks((2, 3, 2)):
-        labels, count = ndi.label(sourced(mask, (2, 2, 2)), structure)
-    wanted, number = scipy.ndimage.label(mask, structure)
-    check(labels.compute(), wanted)
-    assert count == number
-
-
 @settings(max_examples=30, **RUN)
 @given(data=st.data(), case=cases(dtypes=("int16", "uint8", "float32")))
 def test_numbers_of_objects(data, case):

@@ -211,6 +211,37 @@ def test_one_voxel_without_axes_is_scipys():
     np.testing.assert_array_equal(found, scipy.ndimage.distance_transform_edt(np.array(1)))
 
 
+@settings(max_examples=20, **RUN)
+@given(data=st.data(), case=masks())
+def test_signed_distances_are_those_of_both_sides(data, case):
+    mask, lazy = case
+    step = data.draw(st.sampled_from([0.7, 1.0, 2.5]))
+    image = xr.DataArray(lazy, dims=("t", "z", "y", "x")[4 - mask.ndim :])
+    found = cm.masks.signed_distance(image, sampling=step)
+    for t in range(len(mask)) if mask.ndim == 4 else [()]:
+        if mask[t].all() or not mask[t].any():
+            wanted = np.full(mask[t].shape, -np.inf if mask[t].all() else np.inf)
+        else:
+            outside, inside = (
+                scipy.ndimage.distance_transform_edt(m, [step] * m.ndim) for m in (~mask[t], mask[t])
+            )
+            wanted = outside - inside
+        for values in (found.values, gathered(found)):
+            np.testing.assert_array_equal(values[t], wanted)
+
+
+def test_signed_distances_of_a_ball_in_millimetres(tmp_path):
+    z, y, x = np.meshgrid(np.arange(31) * 2.0, np.arange(60) * 0.7, np.arange(40) * 1.25, indexing="ij")
+    radius = np.sqrt((z - 30) ** 2 + (y - 20) ** 2 + (x - 25) ** 2)
+    image = on_grid((radius <= 15)[None], np.arange(31) * 2.0)
+    with small_blocks((8, 16, 16)):
+        cm.save(cm.masks.signed_distance(image), tmp_path / "signed.zarr")
+    found = cm.open(tmp_path / "signed.zarr")[0].values
+    assert ((found < 0) == (radius <= 15)).all()
+    # To the rim of the ball, but for the size of the voxels there.
+    assert np.abs(found - (radius - 15)).max() < 2.2
+
+
 SHEARED = ((1.0, 0.0, 0.3), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 WRONG = {
     "output-array": lambda m: ndi.distance_transform_edt(m, distances=np.zeros(m.shape)),
