@@ -61,11 +61,8 @@ _ALIKE = (
 
 #: Seconds each, beside others that show nearly the same: with CHUNKMED_LONG=1 only.
 _LONG = (
-    # Stores whose folders are exchanged in one step are killed at every operation.
-    "test_store_faults.py::test_kill_where_folders",
     # The README's first command runs it; Ctrl-C is tried in one process, too.
     *("test_cli.py::test_demo", "test_a_signal_leaves_what_goes_on[2-130]"),
-    "test_hostile.py::test_every_good_study_is_right_and_every_bad_one_named",
     *("test_readers.py::test_bioio", "test_readers.py::test_zarr_with_zarrs"),
     *("ejection_fraction[3003]", "ejection_fraction[4004]", "ejection_fraction[5005]"),
     *("integers_is_rounded_like_numpy[int8", "integers_is_rounded_like_numpy[uint32"),

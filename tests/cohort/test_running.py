@@ -3,6 +3,7 @@
 import functools
 import json
 import shutil
+import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -93,6 +94,28 @@ def test_a_crash_may_pass(stores, tmp_path):
     status = planned(copied(stores, tmp_path / "in", 3), out, once).run()
     assert (status.done, status.failed, status.starts) == (3, 0, 4)
     assert named(out)["c02"].attempts == 2
+
+
+def test_what_a_case_started_ends_with_it(stores, tmp_path):
+    out = tmp_path / "out"
+    function = functools.partial(functions.left_behind, marks=str(tmp_path))
+    status = planned(copied(stores, tmp_path / "in", 1), out, function, timeout_s=2).run(retries=0)
+    assert status.failures == {"timeout": 1}
+    pid = int((tmp_path / "0.pid").read_text())
+    # Whoever inherits it may take a moment to take note.
+    for _ in range(100):
+        if not is_running(pid):
+            break
+        time.sleep(0.05)
+    assert not is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_a_large_case_runs_alone_with_all_workers(stores, tmp_path, monkeypatch):

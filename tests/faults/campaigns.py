@@ -13,7 +13,7 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import dask
@@ -298,17 +298,16 @@ def kill_campaign(scenario: str, every: int = 1, again: bool = False) -> int:
     (before, whole), results = uninterrupted(scenario), []
     total, rng = count_calls(prepare, act), random.Random(scenario)
     for at in sorted({*range(0, total, every), total - 1}):
-        with folder() as name:
-            path = Path(name) / "image.zarr"
-            lay_out(path.parent, before)
-
-            assert killed(path, act, at), f"{scenario}: not killed at {at}"
-            what = f"{scenario}, killed at {at}"
-            if again and 0 < at < total - 1:
+        for second in seconds(at, total, rng) if again else (None,):
+            with folder() as name:
+                path = Path(name) / "image.zarr"
+                lay_out(path.parent, before)
+                assert killed(path, act, at), f"{scenario}: not killed at {at}"
                 # What is left to do may end before it is killed.
-                killed(path, act, second := rng.randrange(total))
-                what += f" and at {second}"
-            results.append(check_after(path, scenario, whole, what))
+                if second is not None:
+                    killed(path, act, second)
+                what = f"{scenario}, killed at {at}, {second}"
+                results.append(check_after(path, scenario, whole, what))
     # Kills at the start leave the old, kills at the end the new: the campaign saw both.
     assert not results[0] and results[-1]
     for at in torn_writes(scenario, every):
@@ -319,6 +318,13 @@ def kill_campaign(scenario: str, every: int = 1, again: bool = False) -> int:
                 assert os.WIFSIGNALED(in_child(lambda path=path: act(path)))
             results.append(check_after(path, scenario, whole, f"{scenario}, killed within write {at}"))
     return len(results)
+
+
+def seconds(at: int, total: int, rng: random.Random) -> Iterable[int | None]:
+    """Return where the next write is killed after one that was: all over where that one took its place."""
+    if at in (0, total - 1):
+        return (None,)
+    return range(1, 41, 5) if at >= total - 30 else (rng.randrange(total),)
 
 
 def killed(path: Path, act: Callable[[Path], None], at: int) -> bool:
