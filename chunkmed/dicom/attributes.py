@@ -11,6 +11,7 @@ import numpy as np
 from pydicom.uid import UID
 
 from chunkmed.dicom.headers import Frame, Header
+from chunkmed.dicom.modality import has_modality_lut
 from chunkmed.dicom.quirks import private_attributes
 from chunkmed.dicom.suv import suv_attributes, suv_of
 from chunkmed.dicom.tags import integer, number, numbers, raw_value, text, value
@@ -122,6 +123,9 @@ _PET_UNITS = {"BQML": "Bq/ml", "CNTS": "counts", "GML": "g/ml", "CPS": "counts/s
 def technical(dataset: Any) -> dict[str, Any]:
     """Return the file's own technical attributes that are on the allow-list."""
     found = {row.name: value(dataset, row.keyword, row.convert) for row in _OF_FILE}
+    if has_modality_lut(dataset):
+        kind = value(dataset, "ModalityLUTSequence", lambda items: items[0].get("ModalityLUTType"))
+        found |= {"modality_lut": True, "rescale_type": _one_of(_RESCALE)(kind)}
     found["padding_limit"] = value(dataset, "PixelPaddingRangeLimit", integer)
     found[_SUV] = suv_of(dataset)
     maker, modality = (value(dataset, word, text) or "" for word in ("Manufacturer", "Modality"))

@@ -107,7 +107,9 @@ def _read_uncompressed(plane: Plane) -> None:
 
 
 def _put(plane: Plane, stored: Array) -> None:
-    """Rescale stored values into their place."""
+    """Make output values of stored ones in their place."""
+    if (lut := plane.layout.lut) is not None:
+        stored = lut.apply(stored)
     try:
         values = rescaled(stored, *plane.rescale, plane.out.dtype)
     except SourceError as error:

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from chunkmed.dicom.headers import Frame, Header
 from chunkmed.dicom.keys import Keys
+from chunkmed.dicom.modality import has_modality_lut
 from chunkmed.dicom.mosaic import slice_positions, tiles_of
 from chunkmed.dicom.quick import recalled
 from chunkmed.dicom.quirks import stand_ins
@@ -146,7 +147,9 @@ def _shared(dataset: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return what the slices of a stack mostly share, and which elements of it are of no use."""
     orientation, no_orientation = _vector(dataset, "ImageOrientationPatient", 6)
     spacing, no_spacing = _vector(dataset, "PixelSpacing", 2)
-    slope = value(dataset, "RescaleSlope", float)
+    # A table takes the place of slope and intercept, whatever these say.
+    scaled = not has_modality_lut(dataset)
+    slope = value(dataset, "RescaleSlope", float) if scaled else 1.0
     if slope is None:
         slope = value(dataset, "DoseGridScaling", float)
     found = {
@@ -155,7 +158,7 @@ def _shared(dataset: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
         "thickness_mm": value(dataset, "SliceThickness", number),
         "between_mm": value(dataset, "SpacingBetweenSlices", number),
         "slope": 1.0 if slope is None else slope,
-        "intercept": value(dataset, "RescaleIntercept", float) or 0.0,
+        "intercept": (value(dataset, "RescaleIntercept", float) if scaled else None) or 0.0,
     }
     return found, (*no_orientation, *no_spacing)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydicom.uid import UID
 
+from chunkmed.dicom.modality import ModalityLut, has_modality_lut, modality_lut
 from chunkmed.dicom.mosaic import tiles_of
 from chunkmed.dicom.tags import integer, text, value
 from chunkmed.errors import SourceError
@@ -44,6 +45,10 @@ class Layout:
     """Whether the frames are encapsulated (JPEG, RLE ...)."""
     mosaic: int = 0
     """Tiles along a side of a Siemens mosaic; ``rows`` and ``columns`` are those of a tile. 0: no mosaic."""
+    floating: bool = False
+    """Whether the values are floating-point numbers."""
+    lut: ModalityLut | None = None
+    """The table that makes output values of the stored ones."""
 
     @property
     def file_rows(self) -> int:
@@ -90,7 +95,8 @@ class Header:
     modality: str
     description: str
     image_type: str
-    padding: int | None
+    padding: float | None
+    """As the header has it; behind a table it is none of the output values."""
     technical: Mapping[str, Any]
     problem: SourceError | None
     """Why the pixels cannot be used, where that is known from the header."""
@@ -119,13 +125,14 @@ class Frame:
     """Elements of its geometry that are there and are not the numbers that they should be."""
 
 
-def layout_of(dataset: Any) -> Layout:
-    """Read the image pixel module."""
+def layout_of(dataset: Any, *, floating: bool = False) -> Layout:
+    """Read the image pixel module; ``floating`` where the pixels are floating-point numbers."""
     syntax = UID(str(getattr(dataset.file_meta, "TransferSyntaxUID", "") or _guessed_syntax(dataset)))
     allocated = value(dataset, "BitsAllocated", integer) or 16
     stored = value(dataset, "BitsStored", integer) or allocated
     high_bit = value(dataset, "HighBit", integer)
     tiles = tiles_of(dataset)
+    signed, little = value(dataset, "PixelRepresentation", integer) == 1, bool(dataset.original_encoding[1])
     known = syntax.is_transfer_syntax and not syntax.is_private
     return Layout(
         transfer_syntax=str(syntax),
@@ -136,12 +143,14 @@ def layout_of(dataset: Any) -> Layout:
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=stored - 1 if high_bit is None else high_bit,
-        signed=value(dataset, "PixelRepresentation", integer) == 1,
+        signed=signed,
         photometric=value(dataset, "PhotometricInterpretation", text) or "MONOCHROME2",
         planar=value(dataset, "PlanarConfiguration", integer) or 0,
-        little_endian=bool(dataset.original_encoding[1]),
+        little_endian=little,
         compressed=bool(syntax.is_encapsulated) if known else False,
         mosaic=tiles.side,
+        floating=floating,
+        lut=modality_lut(dataset, signed=signed, little_endian=little),
     )
 
 
@@ -158,7 +167,7 @@ def _photometric_name(layout: Layout) -> str:
     return layout.photometric if layout.photometric in known else "an unknown photometric interpretation"
 
 
-def unsupported(dataset: Any, layout: Layout, image_type: str, float_pixels: bool) -> str | None:
+def unsupported(dataset: Any, layout: Layout, image_type: str, float_bits: int) -> str | None:
     """Return why this kind of image cannot be read yet, or None."""
     bits_fit = 0 < layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated
     reasons = (
@@ -176,13 +185,24 @@ def unsupported(dataset: Any, layout: Layout, image_type: str, float_pixels: boo
             "MOSAIC" in image_type.split("\\") and not layout.mosaic,
             "a Siemens mosaic without the number, the distance or the normal of its slices",
         ),
-        (float_pixels, "float pixel data are not read yet"),
-        (layout.bits_allocated not in (8, 16, 32), f"BitsAllocated = {layout.bits_allocated} is not read"),
+        (
+            layout.floating and (layout.bits_allocated != float_bits or layout.samples > 1),
+            f"{layout.samples} floating-point samples in {layout.bits_allocated} bits are not read",
+        ),
+        (layout.floating and layout.compressed, "floating-point pixels cannot be compressed"),
+        (
+            not layout.floating and layout.bits_allocated not in (8, 16, 32),
+            f"BitsAllocated = {layout.bits_allocated} is not read",
+        ),
         (
             layout.bits_allocated == 8 and not layout.little_endian,
             "8 bit big-endian pixels are not read yet: their byte order depends on the VR",
         ),
         (not bits_fit, "BitsStored, HighBit and BitsAllocated contradict one another"),
-        ("ModalityLUTSequence" in dataset, "values behind a Modality LUT sequence are not read yet"),
+        (
+            has_modality_lut(dataset) and layout.lut is None,
+            "its Modality LUT has not as many entries, or other bits, than it says",
+        ),
+        (layout.lut is not None and (layout.floating or layout.samples > 1), "a Modality LUT of colours"),
     )
     return next((reason for applies, reason in reasons if applies), None)

@@ -28,6 +28,7 @@ def is_plain(layout: Layout, dtype: np.dtype[Any], rescale: tuple[float, float],
     return (
         not (layout.compressed or layout.deflated)
         and layout.samples == 1
+        and layout.lut is None
         and not layout.mosaic
         and layout.bits_allocated in (8, 16, 32)
         and layout.little_endian == (sys.byteorder == "little")

@@ -22,7 +22,7 @@ from chunkmed.dicom.headers import UNDEFINED_LENGTH, Frame, Header, Layout, layo
 from chunkmed.dicom.limits import current_limits, too_large, too_many_frames
 from chunkmed.dicom.preflight import HostileError, check_structure
 from chunkmed.dicom.quick import quick_dataset, recalled
-from chunkmed.dicom.tags import SPECIFIC_TAGS, integer, text, value
+from chunkmed.dicom.tags import SPECIFIC_TAGS, integer, number, text, value
 from chunkmed.dicom.walk import open_regular
 from chunkmed.errors import SourceError
 from chunkmed.private import file_identifier
@@ -32,6 +32,11 @@ __all__ = ["NotAnImageError", "WholeHeader", "read_header", "read_whole_header"]
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN")
 #: From group 0400 on the parser takes elements without a transfer syntax for those of the other byte order.
 _TURNED = 0x04
+#: Of floating-point pixels: their bits, and what marks padding.
+_FLOATS = {
+    "FloatPixelData": (32, "FloatPixelPaddingValue"),
+    "DoubleFloatPixelData": (64, "DoubleFloatPixelPaddingValue"),
+}
 _DICOMDIR = "1.2.840.10008.1.3.10"
 #: The data set, then keyword, start and length of the pixel data, and the bytes of their stream.
 _Parsed = tuple[Any, str, int, int, int]
@@ -119,7 +124,7 @@ def _read_open(path: str, descriptor: int) -> tuple[Header, tuple[Frame, ...]]:
     dataset, pixels, offset, length, limit = _quickly(descriptor, about.st_size) or _with_pydicom(
         descriptor, about.st_size
     )
-    general, reason = _general(dataset, pixels != "PixelData")
+    general, reason = _general(dataset, pixels)
     layout = general.layout
     _check_limits(layout, about.st_size)
     _check_size(layout, length, limit - offset)
@@ -169,9 +174,10 @@ def _with_pydicom(descriptor: int, size: int) -> _Parsed:
 
 
 @recalled
-def _general(dataset: Any, float_pixels: bool) -> tuple[Header, tuple[str | None, str | None]]:
+def _general(dataset: Any, pixels: str) -> tuple[Header, tuple[str | None, str | None]]:
     """Return what the files of a series mostly share, and why its pixels or frames are of no use."""
-    layout = layout_of(dataset)
+    float_bits, padding = _FLOATS.get(pixels, (0, "PixelPaddingValue"))
+    layout = layout_of(dataset, floating=float_bits > 0)
     image_type = value(dataset, "ImageType", text) or ""
     header = Header(
         path="",
@@ -186,11 +192,11 @@ def _general(dataset: Any, float_pixels: bool) -> tuple[Header, tuple[str | None
         modality=value(dataset, "Modality", text) or "",
         description=value(dataset, "SeriesDescription", text) or value(dataset, "ProtocolName", text) or "",
         image_type=image_type,
-        padding=value(dataset, "PixelPaddingValue", integer),
+        padding=value(dataset, padding, number if float_bits else integer),
         technical=technical(dataset),
         problem=None,
     )
-    reason = unsupported(dataset, layout, image_type, float_pixels)
+    reason = unsupported(dataset, layout, image_type, float_bits)
     return header, (reason, ambiguous_frames(dataset, layout.frames))
 
 

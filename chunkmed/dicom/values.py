@@ -32,6 +32,8 @@ _TAGS = "(0028,1053), (0028,1052)"
 
 def stored_dtype(layout: Layout) -> np.dtype[Any]:
     """Return the dtype of the stored values, in native byte order."""
+    if layout.floating:
+        return np.dtype(np.float64 if layout.bits_allocated == 64 else np.float32)
     # Other sizes are listed with a problem and never read.
     size = layout.bits_allocated // 8 if layout.bits_allocated in (8, 16, 32) else 1
     return np.dtype(f"{'i' if layout.signed else 'u'}{size}")
@@ -39,7 +41,7 @@ def stored_dtype(layout: Layout) -> np.dtype[Any]:
 
 def clean_bits(stored: Array, layout: Layout, out: Array | None = None) -> Array:
     """Drop what lies outside BitsStored and extend the sign; any shape, same dtype."""
-    if layout.bits_stored == layout.bits_allocated:
+    if layout.bits_stored == layout.bits_allocated or layout.floating:
         return stored
     left = layout.bits_allocated - 1 - layout.high_bit
     right = layout.bits_allocated - layout.bits_stored
@@ -69,15 +71,18 @@ def bad_rescale(frames: Iterable[Frame]) -> SourceError | None:
 def output_dtype(frames: Sequence[Frame]) -> np.dtype[Any]:
     """Return the dtype of the rescaled values of a stack.
 
-    The stored dtype without a rescale, an integer that is checked while reading where slope and
-    intercept are integers and the same everywhere, else float32.
+    The stored dtype (that of a Modality LUT's entries) without a rescale, an integer that is checked
+    while reading where slope and intercept are integers and the same everywhere, else float32; of
+    floating-point pixels their own.
     """
     layouts = {frame.file.layout for frame in frames}
+    if any(layout.floating for layout in layouts):
+        return np.result_type(np.float32, *(stored_dtype(layout) for layout in layouts if layout.floating))
     rescales = {(frame.slope, frame.intercept) for frame in frames}
     if len(rescales) > 1 or not all(_is_integer(value) for value in next(iter(rescales))):
         return np.dtype(np.float32)
     if rescales == {(1.0, 0.0)}:
-        return np.result_type(*(stored_dtype(layout) for layout in layouts))
+        return np.result_type(*(lut.dtype if (lut := each.lut) else stored_dtype(each) for each in layouts))
     bits = max(layout.bits_stored for layout in layouts)
     return np.dtype(np.int16 if bits <= 16 else np.int32)
 
@@ -131,6 +136,8 @@ def padding_of(frames: Sequence[Frame], dtype: np.dtype[Any]) -> tuple[int | flo
     """Return PixelPaddingValue as an output value, and a warning where it cannot be one."""
     if all(_as_stored(frame.file.padding, frame.file.layout) is None for frame in frames):
         return None, ""
+    if any(frame.file.layout.lut for frame in frames):
+        return None, "PixelPaddingValue lies before a Modality LUT: padding is not marked"
     outputs = {_as_output(frame.file.padding, frame, dtype) for frame in frames}
     if len(outputs) == 1 and None not in outputs:
         return outputs.pop(), ""
@@ -144,15 +151,17 @@ def padding_limit_of(frames: Sequence[Frame], dtype: np.dtype[Any]) -> int | flo
     return outputs.pop() if len(outputs) == 1 else None
 
 
-def _as_stored(raw: int | None, layout: Layout) -> int | None:
+def _as_stored(raw: float | None, layout: Layout) -> float | None:
+    if raw is not None and layout.floating:
+        return raw if math.isfinite(raw) else None
     if raw is None or layout.bits_allocated not in (8, 16, 32):
         return None
     # The tag may read 63536 where the pixels hold -2000: its bits count, by PixelRepresentation.
-    bits = np.array([raw % 2**layout.bits_allocated], dtype=f"u{layout.bits_allocated // 8}")
+    bits = np.array([int(raw) % 2**layout.bits_allocated], dtype=f"u{layout.bits_allocated // 8}")
     return int(clean_bits(bits.view(stored_dtype(layout)), layout)[0])
 
 
-def _as_output(raw: int | None, frame: Frame, dtype: np.dtype[Any]) -> int | float | None:
+def _as_output(raw: float | None, frame: Frame, dtype: np.dtype[Any]) -> int | float | None:
     stored = _as_stored(raw, frame.file.layout)
     if stored is None:
         return None

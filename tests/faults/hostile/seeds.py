@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+
+from pydicom import Dataset, Sequence, dcmread
 
 from chunkmed.grid import Grid
 from chunkmed.testing import FORMS, write_form
@@ -30,7 +34,32 @@ def written_seeds(folder: Path, *, every_form: bool = False) -> list[bytes]:
             )
             paths = write_form(folder / form.name, lambda t, z: [[z + x for x in range(6)]] * 8, grid, form)
             seeds.append(paths[0].read_bytes())
+            if form.name == "classic":
+                seeds += [_edited(paths[0], change) for change in (_behind_a_table, _as_floats)]
     return seeds
+
+
+def _edited(path: Path, change: Callable[[Dataset], None]) -> bytes:
+    dataset = dcmread(path)
+    change(dataset)
+    out = BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def _behind_a_table(dataset: Dataset) -> None:
+    item = Dataset()
+    item.add_new("LUTDescriptor", "SS", [12, -2, 16])
+    item.add_new("LUTData", "US", list(range(0, 1200, 100)))
+    item.ModalityLUTType = "HU"
+    dataset.ModalityLUTSequence = Sequence([item])
+
+
+def _as_floats(dataset: Dataset) -> None:
+    dataset.FloatPixelData = dataset.pixel_array.astype("<f4").tobytes()
+    dataset.FloatPixelPaddingValue = 3.0
+    dataset.BitsAllocated = 32
+    del dataset.PixelData
 
 
 def real_seeds(data: Path | None) -> list[bytes]:
