@@ -16,6 +16,7 @@ from chunkmed.errors import InputError
 from chunkmed.graph.box import Box, regular_chunks, sides
 from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.evaluate import is_lasting
+from chunkmed.graph.local_labels import LabelWriter, LocalLabels
 from chunkmed.graph.lookup import Lookup
 from chunkmed.graph.nodes import Array, Node, Source
 from chunkmed.graph.passes import make_program
@@ -24,14 +25,13 @@ from chunkmed.graph.seams import Seams, Slabs
 from chunkmed.graph.views import Chunks
 from chunkmed.kernels.components import block_labels, block_slabs, label_sizes, marked_labels
 from chunkmed.provenance import content_hash
-from chunkmed.store import ArrayWriter
 
 __all__ = ["Components", "Rim", "at_rim", "find_components", "rim_of"]
 
 #: How deep the outermost voxels of an image reach that count as marked: (low, high) side of each axis.
 Rim = tuple[tuple[int, int], ...]
 
-#: Mask (1), local labels (4) and the runs of a noisy mask (4).
+#: Mask (1), local labels (2, of a noisy mask 4) and the runs of a noisy mask (4).
 _BYTES_PER_VOXEL = 9
 
 
@@ -40,7 +40,7 @@ class Components:
     """All components of an image, by local label: label k of a block is place ``offset + k - 1``."""
 
     local: Source
-    """Local labels (int32); 0 is background."""
+    """Local labels (uint16 or int32); 0 is background."""
     chunks: Chunks
     """The blocks they were counted in."""
     offsets: Array
@@ -97,6 +97,7 @@ class _Part:
 
     firsts: Array
     slabs: Slabs
+    wide: bool
     sizes: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     marked: Array = field(default_factory=lambda: np.zeros(0, bool))
 
@@ -105,7 +106,7 @@ class _Part:
 class _LabelBlock:
     """Task: label one block, keep the labels in scratch, return what the seams need."""
 
-    writer: ArrayWriter
+    writer: LabelWriter
     structure: Array
     shape: tuple[int, ...]
     sized: bool
@@ -114,8 +115,8 @@ class _LabelBlock:
     def __call__(self, box: Box, arrays: Sequence[Array]) -> _Part:
         # Of one dtype: a comparison of bool with a Python number goes through int64.
         mask = np.ascontiguousarray(arrays[0] != arrays[0].dtype.type(0))
-        labels, firsts = block_labels(mask, self.structure)
-        self.writer.write(box, labels)
+        labels, firsts = block_labels(mask, self.structure, narrow=True)
+        wide = self.writer.write(box, labels)
         more = {}
         if self.sized:
             more["sizes"] = label_sizes(labels, len(firsts))
@@ -124,7 +125,8 @@ class _LabelBlock:
             more["marked"] = self._marked(box, labels, len(firsts), marks)
         index = np.unravel_index(firsts, labels.shape)
         place = tuple(i + start for i, (start, _) in zip(index, box, strict=True))
-        return _Part(np.ravel_multi_index(place, self.shape), block_slabs(labels, self.structure), **more)
+        slabs = block_slabs(labels, self.structure)
+        return _Part(np.ravel_multi_index(place, self.shape), slabs, wide, **more)
 
     def _marked(self, box: Box, labels: Array, count: int, marks: Array | None) -> Array:
         out = np.zeros(count + 1, bool)
@@ -182,7 +184,8 @@ def find_components(
     if 0 in shape:
         raise InputError("an empty image", kind="empty-image", why=f"shape {shape}")
     nodes = (mask,) if marks is None else (mask, marks)
-    scratch = Scratch(shape, np.int32)
+    local = LocalLabels(shape)
+    scratch = local.scratch
     program = make_program(
         nodes,
         unit=tuple(min(n, s) for n, s in zip(shape, scratch.layout.shard, strict=True)),
@@ -190,16 +193,17 @@ def find_components(
         sink_fixed_bytes=encoding_bytes(scratch.layout.shard, 4),
     )
     chunks = regular_chunks(shape, program.plan.block)
-    seams, parts = Seams(structure, chunks), []
+    seams, parts, wide = Seams(structure, chunks), [], []
     marking = rim if rim is not None or marks is None else ((0, 0),) * len(shape)
-    task = _LabelBlock(scratch.writer, structure, shape, sized, marking)
+    task = _LabelBlock(local.writer, structure, shape, sized, marking)
     for _, part in program.run(task, name=name):
         seams.add(part.firsts, part.slabs)
         parts.append((part.sizes, part.marked))
+        wide.append(part.wide)
     firsts, roots = seams.joined()
     token = content_hash([node.token for node in nodes], structure.tolist(), marking)
     return Components(
-        scratch.source(),
+        local.source(chunks, np.reshape(wide, seams.blocks)),
         chunks,
         seams.offsets,
         scratch,

@@ -24,7 +24,7 @@ class Lookup(Node):
     Parameters
     ----------
     local : Node
-        Local labels (int32), 0 is background.
+        Local labels (uint16 or int32), 0 is background.
     chunks : tuple of tuples
         The blocks they were counted in.
     offsets : ndarray of int64

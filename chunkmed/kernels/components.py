@@ -11,7 +11,7 @@ import scipy.ndimage
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.compiled import kernel
-from chunkmed.kernels.runs import joins_rows, root, run_labels
+from chunkmed.kernels.runs import MOST, joins_rows, root, run_labels
 
 __all__ = [
     "block_labels",
@@ -27,7 +27,7 @@ Step = tuple[int, ...]
 Slabs = Mapping[tuple[int, int], Array]
 
 
-def block_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
+def block_labels(mask: Array, structure: Array, *, narrow: bool = False) -> tuple[Array, Array]:
     """Label one block; ``CHUNKMED_KERNELS=scipy`` in the environment leaves it to scipy.
 
     Parameters
@@ -36,18 +36,21 @@ def block_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
         Objects.
     structure : ndarray of bool
         3 per axis, centrosymmetric.
+    narrow : bool
+        Whether labels may be uint16.
 
     Returns
     -------
-    labels : ndarray of int32
+    labels : ndarray of int32, or uint16 where these count them and they may be
         1, 2, ... in the order of the first voxel of each component.
     firsts : ndarray of int64
         C-order index within the block of each component's first voxel.
     """
     if mask.size and mask.ndim and joins_rows(structure) and os.environ.get("CHUNKMED_KERNELS") != "scipy":
-        return run_labels(np.ascontiguousarray(mask), structure)
+        return run_labels(np.ascontiguousarray(mask), structure, narrow=narrow)
     labels, count = scipy.ndimage.label(mask, structure, output=np.int32)
-    return labels, _firsts(labels.ravel(), count)
+    firsts = _firsts(labels.ravel(), count)
+    return labels.astype(np.uint16) if narrow and count <= MOST else labels, firsts
 
 
 @kernel

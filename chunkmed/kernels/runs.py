@@ -13,12 +13,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from chunkmed.kernels import Array
+from chunkmed.kernels.bits import lowest_bit
 from chunkmed.kernels.compiled import kernel, part
-from chunkmed.reused import zeros
+from chunkmed.reused import empty
 
-__all__ = ["joins_rows", "root", "run_labels"]
+__all__ = ["MOST", "joins_rows", "root", "run_labels"]
 
-_ONES = np.uint64(0x0101010101010101)
+#: Labels that two bytes count.
+MOST = np.iinfo(np.uint16).max
+#: Labels that are written at a time.
+_LANES = 16
 
 
 def joins_rows(structure: Array) -> bool:
@@ -26,8 +30,8 @@ def joins_rows(structure: Array) -> bool:
     return bool(structure[(1,) * (structure.ndim - 1)].all())
 
 
-def run_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
-    """Return labels (int32) and first voxels, as :func:`chunkmed.kernels.components.block_labels`.
+def run_labels(mask: Array, structure: Array, *, narrow: bool = False) -> tuple[Array, Array]:
+    """Return labels and first voxels, as :func:`chunkmed.kernels.components.block_labels`.
 
     Parameters
     ----------
@@ -35,14 +39,19 @@ def run_labels(mask: Array, structure: Array) -> tuple[Array, Array]:
         At least one axis and one voxel.
     structure : ndarray of bool
         3 per axis, centrosymmetric, all connected along the last axis.
+    narrow : bool
+        Whether labels are uint16 where these count them all, or int32 always.
     """
-    flat = mask.reshape(-1).view(np.uint8)
-    words = flat[: flat.size // 8 * 8].view(np.uint64)
+    words = np.zeros(mask.size // 64 + 2, np.uint64)
+    packed = np.packbits(mask.reshape(-1).view(np.uint8), bitorder="little")
+    words.view(np.uint8)[: len(packed)] = packed
     steps = np.array(list(_steps(structure)), np.int64).reshape(-1, structure.ndim + 1)
     shape = np.array(mask.shape, np.int64)
-    edges, rows, parents = _joined_runs(flat, words, shape, steps)
-    labels = zeros(mask.shape, np.int32)
-    firsts = _write(edges, rows, parents, labels.reshape(-1, mask.shape[-1]))
+    edges, rows, parents = _joined_runs(words, shape, steps)
+    # Roots stand for themselves.
+    count = np.count_nonzero(parents == np.arange(len(parents), dtype=parents.dtype)) if narrow else MOST + 1
+    labels = empty(mask.shape, np.uint16 if count <= MOST else np.int32)
+    firsts = _write(edges, rows, parents, labels.reshape(-1), mask.shape[-1])
     return labels, firsts
 
 
@@ -61,23 +70,21 @@ def _steps(structure: Array) -> Iterator[tuple[int, ...]]:
 
 
 @part
-def _edges(flat, words, begin, end, out, n):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    """Write where runs start and stop, from place ``n`` on; eight equal voxels are seen at once."""
-    at, last = begin, np.uint8(0)
-    while at < end:
-        some = 1
-        if at & 7 == 0 and at + 8 <= end:
-            some = 8
-            if words[at >> 3] == (_ONES if last else np.uint64(0)):
-                at += 8
-                continue
-        # Without a branch: noise would be guessed wrong.
-        for i in range(at, at + some):
-            voxel = np.uint8(flat[i] != 0)
-            out[n] = i - begin
-            n += last ^ voxel
-            last = voxel
-        at += some
+def _edges(words, begin, end, out, n):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """Write where runs start and stop between two bits, from place ``n`` on; 64 voxels are seen at once."""
+    last = np.uint64(0)
+    for at in range(begin, end, 64):
+        # Shifted twice: a shift by all 64 bits is not defined.
+        word, right = at >> 6, np.uint64(at & 63)
+        voxels = (words[word] >> right) | (words[word + 1] << (np.uint64(63) - right) << np.uint64(1))
+        if end - at < 64:
+            voxels &= (np.uint64(1) << np.uint64(end - at)) - np.uint64(1)
+        changes = voxels ^ ((voxels << np.uint64(1)) | last)
+        last = voxels >> np.uint64(63)
+        while changes:
+            out[n] = at - begin + np.int64(lowest_bit(changes))
+            n += 1
+            changes &= changes - np.uint64(1)
     if last:
         out[n] = end - begin
         n += 1
@@ -85,10 +92,10 @@ def _edges(flat, words, begin, end, out, n):  # type: ignore[no-untyped-def] # p
 
 
 @kernel
-def _joined_runs(flat, words, shape, steps):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+def _joined_runs(words, shape, steps):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     ndim, width = len(shape), shape[-1]
-    count = flat.size // width
-    room = 1024 + flat.size // 32 + width
+    count = np.prod(shape[:-1])
+    room = 1024 + count * width // 32 + width
     edges, parents = np.empty(2 * room, np.int32), np.empty(room, np.int32)
     rows, place = np.zeros(count + 1, np.int64), np.zeros(ndim, np.int64)
     strides = np.ones(ndim, np.int64)
@@ -99,7 +106,7 @@ def _joined_runs(flat, words, shape, steps):  # type: ignore[no-untyped-def] # p
         if n + width >= room:
             room += room // 2
             edges, parents = _longer(edges, 2 * room), _longer(parents, room)
-        n = _edges(flat, words, row * width, (row + 1) * width, edges, 2 * n) // 2
+        n = _edges(words, row * width, (row + 1) * width, edges, 2 * n) // 2
         rows[row + 1] = n
         for i in range(rows[row], n):
             parents[i] = i
@@ -157,7 +164,7 @@ def root(parents, i):  # type: ignore[no-untyped-def] # pragma: no cover - compi
 
 
 @kernel
-def _write(edges, rows, parents, labels):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+def _write(edges, rows, parents, labels, width):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     count = 0
     for i in range(len(parents)):
         # A parent comes before: its number stands in its place already.
@@ -167,13 +174,29 @@ def _write(edges, rows, parents, labels):  # type: ignore[no-untyped-def] # prag
         else:
             parents[i] = parents[parents[i]]
     firsts = np.empty(count, np.int64)
-    seen = 0
+    seen, at = 0, 0
     for row in range(len(rows) - 1):
         for i in range(rows[row], rows[row + 1]):
-            number = parents[i]
+            number, start = parents[i], row * width + edges[2 * i]
             if number > seen:
-                firsts[seen] = row * labels.shape[1] + edges[2 * i]
+                firsts[seen] = start
                 seen = number
-            for x in range(edges[2 * i], edges[2 * i + 1]):
-                labels[row, x] = number
+            _fill(labels, at, start, 0)
+            at = row * width + edges[2 * i + 1]
+            _fill(labels, start, at, number)
+    _fill(labels, at, labels.size, 0)
     return firsts
+
+
+@part
+def _fill(labels, start, stop, number):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """Write a number from start to stop, in whole vectors: what they write beyond is written again later."""
+    # Places without a sign: numba asks of others whether they count from the end.
+    at, end, last = np.uint64(start), np.uint64(stop), np.uint64(max(0, labels.size - _LANES + 1))
+    while at < end and at < last:
+        for k in range(np.uint64(_LANES)):
+            labels[at + k] = number
+        at += np.uint64(_LANES)
+    while at < end:
+        labels[at] = number
+        at += np.uint64(1)

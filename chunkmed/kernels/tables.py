@@ -15,7 +15,7 @@ def look_up(local: Array, table: Array, out: Array) -> None:
 
     Parameters
     ----------
-    local : ndarray of int32
+    local : ndarray of uint16 or int32
         Labels, all of them in the table.
     table : ndarray
         Value of each label, background included.

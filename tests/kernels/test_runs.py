@@ -48,6 +48,35 @@ def test_many_runs_and_bytes_that_are_neither_0_nor_1():
     np.testing.assert_array_equal(run_labels(odd, structure)[0], wanted)
 
 
+@pytest.mark.parametrize("kernel", ["ours", "scipy"])
+@pytest.mark.parametrize("few", [True, False])
+def test_two_bytes_where_they_count_all_labels(kernel, few, monkeypatch):
+    monkeypatch.setenv("CHUNKMED_KERNELS", kernel)
+    # As many single voxels as two bytes count, or one more.
+    mask = np.zeros((512, 260), bool)
+    mask[::2, ::2] = True
+    mask = np.stack([mask, np.zeros_like(mask), mask])
+    mask.reshape(-1)[np.flatnonzero(mask)[65535 if few else 65536 :]] = False
+    wanted, count = scipy.ndimage.label(mask)
+    assert few == (count < 65536)
+    structure = scipy.ndimage.generate_binary_structure(3, 1)
+    labels, firsts = block_labels(mask, structure, narrow=True)
+    assert labels.dtype == (np.uint16 if few else np.int32) and len(firsts) == count
+    np.testing.assert_array_equal(labels, wanted)
+    assert block_labels(mask, structure)[0].dtype == np.int32
+
+
+@pytest.mark.parametrize("width", [1, 7, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200])
+def test_rows_of_any_width(width):
+    rng = np.random.default_rng(width)
+    for share in (0.1, 0.5, 0.9, 1.0):
+        mask = rng.random((rng.integers(1, 9), width)) < share
+        for structure in structures(2, rng):
+            for narrow in (False, True):
+                labels, _ = block_labels(mask, structure, narrow=narrow)
+                np.testing.assert_array_equal(labels, scipy.ndimage.label(mask, structure)[0])
+
+
 def test_scipys_kernel_on_request(monkeypatch):
     mask, structure = np.random.default_rng(1).random((9, 12)) < 0.5, np.ones((3, 3), bool)
     ours = block_labels(mask, structure)

@@ -4,7 +4,8 @@
 """
 
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from unittest.mock import patch
 
 import dask.array as da
 import numpy as np
@@ -72,6 +73,15 @@ def no_more_than(size):
         assert all(n <= most for n, most in zip(read, size[-len(read) :], strict=True)), reading
 
 
+@contextmanager
+def in_two_bytes(most):
+    """Let two bytes count only so many labels of a block."""
+    with ExitStack() as stack:
+        for module in ("runs", "components") if most is not None else ():
+            stack.enter_context(patch(f"chunkmed.kernels.{module}.MOST", most))
+        yield
+
+
 def check_case(data, dims, shape, blocks, through):
     array = mask_of(data.draw, shape)
     timed = "t" in dims and not through
@@ -83,7 +93,8 @@ def check_case(data, dims, shape, blocks, through):
         sourced(array, most) if as_source else da.from_array(array, chunks=chunks), dims=dims
     )
     # Dask's own tasks are not ours to watch.
-    with small_blocks(blocks), no_more_than(blocks) if as_source else nullcontext():
+    watched = no_more_than(blocks) if as_source else nullcontext()
+    with small_blocks(blocks), in_two_bytes(data.draw(st.sampled_from((None, 0, 2)))), watched:
         labels, count = ndi.label(image, structure, axes=dims if through else None)
     # Back in other blocks than they were made in.
     node, other = lift(labels).node, data.draw(cst.chunkings(shape))
