@@ -15,8 +15,9 @@ import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.axes import Axis, Box, lines
+from chunkmed.reused import empty, release, throughout
 
-__all__ = ["fill_nowhere", "nearest", "offset_dtype", "roots", "squares"]
+__all__ = ["fill_nowhere", "nearest", "offset_dtype", "roots"]
 
 #: Sums of two offsets of longer lines do not fit int16.
 _LONGEST = 16000
@@ -29,6 +30,7 @@ def offset_dtype(size: int) -> np.dtype[Any]:
     return np.dtype(np.int16 if size <= _LONGEST else np.int32)
 
 
+@throughout
 def nearest(mask: Array, *, keep: tuple[slice, ...], axis: Axis, latest: bool = False) -> Array:
     """Return how many voxels on the nearest background lies along an axis.
 
@@ -52,7 +54,7 @@ def nearest(mask: Array, *, keep: tuple[slice, ...], axis: Axis, latest: bool = 
     from chunkmed.kernels import offsets
 
     dtype = offset_dtype(axis.size)
-    out = np.empty(mask.shape, dtype)
+    out = empty(mask.shape, dtype)
     values = np.ascontiguousarray(mask).view(np.uint8)
     sides = lines(mask.shape, axis.number)
     if axis.even:
@@ -64,55 +66,38 @@ def nearest(mask: Array, *, keep: tuple[slice, ...], axis: Axis, latest: bool = 
     return out[keep]
 
 
-def squares(
-    block: Array, *, box: Box, keep: tuple[slice, ...], axis: Axis, first: Axis | None = None
-) -> Array:
-    """Return squared distances over one more axis.
-
-    Parameters
-    ----------
-    block : ndarray
-        Squared distances (float64) over the axes before, inf where there is no background; with
-        ``first`` the offsets along that axis.
-    box, keep
-        Where the block lies, and the part of it that is wanted.
-    axis : Axis
-        The axis that is added; lines along it are whole.
-    first : Axis, optional
-        The axis of the offsets.
-    """
-    return _added(block, box, keep, axis, first, root=False)
-
-
+@throughout
 def roots(
     block: Array,
     *,
     box: Box,
     keep: tuple[slice, ...],
-    axis: Axis,
-    first: Axis | None = None,
-    along: Sequence[Axis] = (),
+    first: Axis,
+    rest: Sequence[Axis] = (),
     nowhere: float | None = None,
 ) -> Array:
-    """Return distances: :func:`squares` over the last axis, and the root of them.
+    """Return distances from the offsets along one axis, over all others.
 
     Parameters
     ----------
-    block, box, keep, axis, first
-        As of :func:`squares`.
-    along : sequence of Axis
-        All axes, in order.
+    block : ndarray of int16 or int32
+        What :func:`nearest` gives; lines along ``rest`` are whole.
+    box, keep
+        Where the block lies, and the part of it that is wanted.
+    first : Axis
+        The axis of the offsets.
+    rest : sequence of Axis
+        The other axes, in order.
     nowhere : float, optional
         The distance where there is no background at all; by default, as
         :func:`scipy.ndimage.distance_transform_edt`, the distance from the voxel (-1, 0, 0).
     """
-    if first is not None and first.number == axis.number:
-        out = np.sqrt(axis.squares(block, box[axis.number][0], axis.number)[keep])
-    else:
-        out = _added(block, box, keep, axis, first, root=True)
-    return fill_nowhere(
-        out, [(a + k.start, a + k.stop) for (a, _), k in zip(box, keep, strict=True)], along, nowhere
-    )
+    if not rest or not first.even:
+        release()
+        block = first.squares(block, box[first.number][0], first.number)
+    out = _enveloped(block, keep, rest, first if first.even else None) if rest else np.sqrt(block[keep])
+    inside = [(a + k.start, a + k.stop) for (a, _), k in zip(box, keep, strict=True)]
+    return fill_nowhere(out, inside, (first, *rest), nowhere)
 
 
 def fill_nowhere(out: Array, box: Box, along: Sequence[Axis], nowhere: float | None) -> Array:
@@ -141,26 +126,43 @@ def _from_outside(shape: Sequence[int], box: Box, along: Sequence[Axis]) -> Arra
     return np.broadcast_to(np.sqrt(total), shape)
 
 
-def _added(
-    block: Array, box: Box, keep: tuple[slice, ...], axis: Axis, first: Axis | None, *, root: bool
-) -> Array:
+def _enveloped(block: Array, keep: tuple[slice, ...], rest: Sequence[Axis], first: Axis | None) -> Array:
+    """Return the roots of squares over all axes, some slices at a time: nothing whole lies in between."""
+    out = empty([k.stop - k.start for k in keep], np.float64)
+    numbers = [axis.number for axis in rest]
+    # Where lines do not lie in the last axes, in order, all is one slice.
+    split = numbers[0] if numbers == list(range(numbers[0], block.ndim)) else 0
+    slices = np.ascontiguousarray(block).reshape(-1, *block.shape[split:])
+    kept = out.reshape(-1, *out.shape[split:])
+    count = max(1, _PIECE // max(1, slices[:1].size))
+    for o in range(0, len(slices), count):
+        piece, pending = slices[o : o + count], first
+        for axis in rest:
+            place, last = axis.number - split + 1, axis is rest[-1]
+            wanted = keep[axis.number]
+            sides = [*piece.shape[:place], wanted.stop - wanted.start, *piece.shape[place + 1 :]]
+            made = kept[o : o + count] if last else empty(sides, np.float64)
+            _add_axis(piece, made, place, axis, wanted.start, pending, root=last)
+            piece, pending = made, None
+    return out
+
+
+def _add_axis(
+    block: Array, out: Array, place: int, axis: Axis, start: int, first: Axis | None, *, root: bool
+) -> None:
+    """Fill ``out`` with squared distances over one more axis, or their roots; both lie in C order."""
     from chunkmed.kernels.envelopes import envelopes, heights
 
-    block = np.ascontiguousarray(block)
-    if first is not None and not first.even:
-        block, first = first.squares(block, box[first.number][0], first.number), None
-    outer, n, inner = lines(block.shape, axis.number)
-    out = np.empty([k.stop - k.start for k in keep])
-    start, length = keep[axis.number].start, out.shape[axis.number]
+    outer, n, inner = lines(block.shape, place)
+    length = out.shape[place]
     # So many lines at a time that their squares stay in the processor's cache.
-    count = max(1, _PIECE // max(1, n * inner))
+    count = min(max(1, _PIECE // max(1, n * inner)), outer)
+    squared = empty(count * n * inner if first is not None else 0, np.float64)
     for o in range(0, outer, count):
         sides = min(count, outer - o), n, inner
         piece = block.reshape(outer, -1)[o : o + count].reshape(-1)
         if first is not None:
-            squared = np.empty(piece.shape)
-            heights(piece, first.step, np.iinfo(piece.dtype).min, squared)
-            piece = squared
+            heights(piece, first.step, np.iinfo(piece.dtype).min, squared[: piece.size])
+            piece = squared[: piece.size]
         filled = out.reshape(outer, -1)[o : o + count].reshape(-1)
         envelopes(piece, sides, filled, length, axis.positions, axis.step, axis.even, start, root)
-    return out

@@ -77,21 +77,13 @@ def _known_grid(image: Lifted) -> Grid | None:
 
 def euclidean(image: Lifted, axes: Sequence[Axis], nowhere: float | None) -> Node:
     """Return Euclidean distances; ``nowhere`` as of :func:`chunkmed.kernels.distance.roots`."""
-    node, pending = _offsets(image, axes[0], apart=len(axes) > 1), axes[:1]
-    for axis in axes[1:-1]:
-        node, pending = _envelope(kernels.squares, node, axis, pending, [axis.number]), ()
-    whole = [axes[-1].number] if len(axes) > 1 else []
-    return _envelope(kernels.roots, node, axes[-1], pending, whole, along=tuple(axes), nowhere=nowhere)
-
-
-def _envelope(
-    kernel: Any, node: Node, axis: Axis, pending: Sequence[Axis], whole: Sequence[int], **more: Any
-) -> Node:
-    first = pending[0] if pending else None
+    first, rest = axes[0], tuple(axes[1:])
+    node = _offsets(image, first, apart=bool(rest))
     # Squares and indices of a whole block, where slices lie at uneven distances.
-    room = 0.1 if first is None or first.even else 3.0
-    call = Call(kernel, {"axis": axis, "first": first, **more})
-    return Pencil(call, node, whole, np.float64, cost_ns=_ENVELOPE_NS, workspace=room, placed=True)
+    room = 0.1 if first.even else 3.0
+    call = Call(kernels.roots, {"first": first, "rest": rest, "nowhere": nowhere})
+    whole, cost = [axis.number for axis in rest], _ENVELOPE_NS * max(1, len(rest))
+    return Pencil(call, node, whole, np.float64, cost_ns=cost, workspace=room, placed=True)
 
 
 def steps(image: Lifted, axes: Sequence[Axis], metric: str, nowhere: Any) -> Node:
