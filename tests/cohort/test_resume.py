@@ -3,7 +3,8 @@
 from small_stores import write_store
 
 import chunkmed as cm
-from chunkmed.cohort.outcomes import case_folder, partial_folder
+from chunkmed.cohort.ledger import Ledger, seen
+from chunkmed.cohort.outcomes import Outcome, case_folder, partial_folder
 from chunkmed.job import run_job
 from chunkmed.recipe.model import parse
 
@@ -63,3 +64,20 @@ def test_a_case_whose_process_died_goes_on(tmp_path):
     again = (case_folder(out, case) / "image.zarr" / "zarr.json").stat()
     assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
     assert cohort.table()["count"].to_pylist() == [32]
+
+
+def test_a_line_of_the_ledger_that_was_cut_off_is_no_line(tmp_path):
+    outcome = Outcome(
+        case="c1", case_id="a", token="t1", state="failed", kind="crashed", message="", attempts=2
+    )
+    ledger = Ledger(tmp_path)
+    ledger.started("c1", "t1")
+    begun = seen(tmp_path, {"c1": "t1"})
+    ledger.ended(outcome)
+    ledger.close()
+    ended = seen(tmp_path, {"c1": "t1"})
+    assert (begun.running, ended.kinds) == ({"c1"}, {"c1": "crashed"})
+    whole = ledger.path.read_bytes()
+    for length in range(whole.index(b"\n") + 1, len(whole)):
+        ledger.path.write_bytes(whole[:length])
+        assert seen(tmp_path, {"c1": "t1"}) == begun
