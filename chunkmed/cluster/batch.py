@@ -12,7 +12,7 @@ from typing import Any
 import dask.config
 
 from chunkmed.cluster.certificates import certificates
-from chunkmed.cluster.library import jobqueue
+from chunkmed.cluster.library import NO_PAGES, jobqueue
 from chunkmed.cluster.settings import BATCH_SYSTEMS, JobSettings, lifetime_s
 from chunkmed.errors import InputError, PlanError
 
@@ -104,7 +104,7 @@ def _made(make: Any, settings: JobSettings, security: Any) -> Any:
     # Nobody waits for ever where lost jobs are never replaced.
     patience = {"distributed.scheduler.no-workers-timeout": "1 hour"}
     try:
-        with dask.config.set(patience):
+        with dask.config.set(patience | NO_PAGES):
             return make(**options)
     except (ValueError, OSError, RuntimeError) as error:
         raise InputError(

@@ -10,8 +10,14 @@ import dask.config
 
 from chunkmed.errors import PlanError
 
-__all__ = ["distributed", "jobqueue", "silence", "temporary_security"]
+__all__ = ["NO_PAGES", "distributed", "jobqueue", "silence", "temporary_security"]
 
+#: dask's configuration for schedulers and workers that show nothing: without a dashboard they would still
+#: answer whoever asks this machine who works on what.
+NO_PAGES: dict[str, list[str]] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 _NOISY = ("distributed", "tornado", "asyncio")
 
 

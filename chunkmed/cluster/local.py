@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkmed.cluster.library import distributed
+import dask.config
+
+from chunkmed.cluster.library import NO_PAGES, distributed
 from chunkmed.graph.budget import Budget
 
 __all__ = ["local_cluster"]
@@ -28,14 +30,16 @@ def local_cluster(processes: bool, workers: int | None, memory: int | float | st
     """
     whole = Budget.of(memory, workers)
     count, threads = (whole.workers, 1) if processes else (1, whole.workers)
-    return distributed().LocalCluster(
-        n_workers=count,
-        threads_per_worker=threads,
-        processes=processes,
-        memory_limit=whole.memory // count,
-        host="127.0.0.1" if processes else None,
-        protocol="tcp://" if processes else "inproc://",
-        # Nothing at a port that another cluster may have.
-        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-        worker_dashboard_address=None,
-    )
+    make = distributed().LocalCluster
+    with dask.config.set(NO_PAGES):
+        return make(
+            n_workers=count,
+            threads_per_worker=threads,
+            processes=processes,
+            memory_limit=whole.memory // count,
+            host="127.0.0.1" if processes else None,
+            protocol="tcp://" if processes else "inproc://",
+            # Nothing at a port that another cluster may have.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            worker_dashboard_address=None,
+        )

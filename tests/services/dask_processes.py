@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 _WAIT_S = 60.0
 #: A worker on whose machine there is no chunkmed.
@@ -98,3 +100,19 @@ def listening(pid: int) -> set[str]:
             if state == "0A" and f"socket:[{rest[5]}]" in links:
                 found.add(local.partition(":")[0])
     return found
+
+
+def pages(port: int) -> list[str]:
+    """Return what a scheduler or worker of dask shows to whoever asks at its port."""
+    shown = []
+    for path in (
+        "",
+        "status",
+        "info/main/workers.html",
+        "json/counts.json",
+        "metrics",
+        "health",
+    ):
+        with suppress(HTTPError), urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10):
+            shown.append(path)
+    return shown

@@ -10,7 +10,7 @@ import cloudpickle
 import dask
 import pytest
 from services import slow
-from services.dask_processes import WITHOUT, kill, listening, scheduler, worker
+from services.dask_processes import WITHOUT, kill, listening, pages, scheduler, worker
 
 import chunkmed as cm
 from chunkmed.cli import main
@@ -44,6 +44,9 @@ def test_a_worker_of_this_machine_is_killed_in_the_middle(wanted, notes, tmp_pat
         pids = cluster.client.run(os.getpid).values()
         for pid in (*pids, os.getpid()):
             assert listening(pid) == {LOOPBACK}
+        about = cluster.client.scheduler_info()
+        for server in (about, *about["workers"].values()):
+            assert pages(server["services"]["dashboard"]) == []
         with slow.once_read(notes, 2, lambda pid: os.kill(pid, signal.SIGKILL)) as killed:
             slow.save(tmp_path / "image.zarr", notes, seconds=0.1)
         assert killed[0] in pids
