@@ -10,13 +10,15 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydicom.datadict import DicomDictionary  # type: ignore[attr-defined]
+
 from chunkmed.dicom.elements import (
     ITEM,
     ITEM_END,
     LONG_VRS,
     PIXEL_TAGS,
     SEQUENCE_END,
-    is_sequence_tag,
+    SHORT_VRS,
     looks_like_vr,
 )
 from chunkmed.dicom.headers import UNDEFINED_LENGTH
@@ -87,6 +89,8 @@ class _Follower:
         self.number = struct.Struct("<I" if little else ">I").unpack_from
         self.short = struct.Struct("<H" if little else ">H").unpack_from
         self.base, self.data = 0, b""
+        #: Where sequences of known length end, and how many lie around each.
+        self.fences: list[tuple[int, int]] = []
 
     def head(self, at: int) -> bytes:
         """Return twelve bytes at a place, fewer at the end."""
@@ -103,6 +107,7 @@ class _Follower:
     def follow(self, at: int, implicit: bool, group: int | None) -> int:
         open_, count = [_Open(None, False, implicit)], 0
         while open_:
+            at = self.fenced(at, open_)
             inner = open_[-1]
             if inner.stop is not None and at >= inner.stop:
                 open_.pop()
@@ -120,17 +125,23 @@ class _Follower:
                 raise HostileError(f"sequences nested more than {self.depth} deep")
         return at
 
+    def fenced(self, at: int, open_: list[_Open]) -> int:
+        """Leave a sequence of known length at its end: a parser goes by that, whatever is open inside."""
+        while self.fences and at >= self.fences[-1][0]:
+            at, depth = self.fences.pop()
+            del open_[depth:]
+        return at
+
     def is_end(self, head: bytes, group: int | None) -> bool:
         tag = self.tag(head)
         return tag in PIXEL_TAGS or (group is not None and tag >> 16 != group)
 
     def item(self, at: int, head: bytes, open_: list[_Open]) -> int:
-        """Go into an item, or leave the sequence."""
+        """Go into an item, or leave the sequence; whatever does not end it is an item to a parser."""
         tag, length = self.tag(head), int(self.number(head, 4)[0])
-        if tag != ITEM:
-            # Its end mark; a parser takes whatever else stands here for the end too.
-            open_.pop()
-            return at + 8 if tag == SEQUENCE_END else at
+        if tag == SEQUENCE_END:
+            stop = open_.pop().stop
+            return at + 8 if stop is None else stop
         stop = self.stop(at + 8, length, open_)
         # The items of an explicit file may be implicit: their first element shows it.
         vr = self.head(at + 8)[4:6]
@@ -139,31 +150,45 @@ class _Follower:
 
     def element(self, at: int, head: bytes, open_: list[_Open]) -> int:
         """Go into a sequence, or beyond any other element."""
-        tag, vr, implicit = self.tag(head), head[4:6], open_[-1].implicit
-        if tag in (ITEM_END, SEQUENCE_END):
-            if len(open_) > 1:
-                open_.pop()
-            return at + 8
-        begin, length = at + 8, self.length(head, implicit)
-        if not implicit and vr in LONG_VRS:
-            begin += 4
+        tag, (vr, begin, length) = self.tag(head), self.form(at, head, open_[-1].implicit)
+        if tag == ITEM_END:
+            # To a parser a data set ends here, the whole one too.
+            closed = open_.pop() if len(open_) > 1 else None
+            return self.size if closed is None else begin
         stop = self.stop(begin, length, open_)
-        if implicit:
-            nested = is_sequence_tag(tag) or stop is None
-        else:
-            nested = vr == b"SQ" or (vr == b"UN" and (stop is None or self.is_hidden(tag, begin)))
         if tag == _NUMBER_OF_FRAMES and stop is not None and len(open_) == 1:
             self.expect_frames(self.read(begin, min(stop - begin, 16)))
-        if nested:
-            # What is called unknown is written implicitly.
-            open_.append(_Open(stop, True, implicit or vr == b"UN"))
+        if vr == b"SQ" or self.is_hidden(tag, vr, begin, stop):
+            if stop is not None:
+                self.fences.append((stop, len(open_)))
+            # Items decide for themselves how they are written.
+            open_.append(_Open(stop, True, open_[-1].implicit))
             return begin
-        return self.beyond_fragments(begin) if stop is None else stop
+        return self.beyond_end_mark(begin) if stop is None else stop
 
-    def is_hidden(self, tag: int, begin: int) -> bool:
-        """Whether an element of unknown kind is a sequence: a parser looks its tag up."""
-        head = self.head(begin)
-        return len(head) >= 8 and self.tag(head) == ITEM and is_sequence_tag(tag)
+    def form(self, at: int, head: bytes, implicit: bool) -> tuple[bytes, int, int]:
+        """Return the kind of an element (empty where it is not told), where its value begins, its length."""
+        vr = b"" if implicit else head[4:6]
+        if vr in LONG_VRS:
+            if len(head) < 12:
+                raise HostileError("it ends within an element")
+            return vr, at + 12, int(self.number(head, 8)[0])
+        # What is no kind at all is taken for an implicit element; kinds that are not known are short.
+        if vr in SHORT_VRS or b"AA" <= vr <= b"ZZ":
+            return vr, at + 8, int(self.short(head, 6)[0])
+        return b"", at + 8, int(self.number(head, 4)[0])
+
+    def is_hidden(self, tag: int, vr: bytes, begin: int, stop: int | None) -> bool:
+        """Whether an element of unknown kind is a sequence: a parser looks its tag up, or what it holds."""
+        if vr not in (b"", b"UN"):
+            return False
+        if stop is None and vr == b"UN":
+            return True
+        known, head = DicomDictionary.get(tag), self.head(begin)
+        holds_items = len(head) >= 4 and self.tag(head) == ITEM
+        if known is not None and known[0] == "SQ":
+            return not vr or holds_items
+        return stop is None and known is None and holds_items
 
     def expect_frames(self, value: bytes) -> None:
         """Allow for the elements of so many frames, if the file can hold as many."""
@@ -172,16 +197,6 @@ class _Follower:
         if reason := too_many_frames(frames, self.file_bytes):
             raise HostileError(reason)
         self.most = current_limits().elements_for(frames, self.file_bytes)
-
-    def length(self, head: bytes, implicit: bool) -> int:
-        if implicit:
-            return int(self.number(head, 4)[0])
-        # All others take two bytes, unknown ones too.
-        if head[4:6] not in LONG_VRS:
-            return int(self.short(head, 6)[0])
-        if len(head) < 12:
-            raise HostileError("it ends within an element")
-        return int(self.number(head, 8)[0])
 
     def stop(self, begin: int, length: int, open_: list[_Open]) -> int | None:
         """Return where something ends; it must not end beyond what it lies in."""
@@ -192,8 +207,12 @@ class _Follower:
             raise HostileError(f"an element of {length} bytes where {max(0, limit - begin)} are left")
         return begin + length
 
-    def beyond_fragments(self, at: int) -> int:
-        """Return the end of a value in fragments, compressed pixels of an icon."""
-        while len(head := self.head(at)) >= 8 and self.tag(head) == ITEM:
-            at += 8 + int(self.number(head, 4)[0])
-        return at + 8
+    def beyond_end_mark(self, at: int) -> int:
+        """Return the end of a value of unknown length, compressed pixels of an icon: behind the next mark."""
+        mark = b"\xfe\xff\xdd\xe0" if self.little else b"\xff\xfe\xe0\xdd"
+        while data := self.read(at, _WINDOW_BYTES):
+            if (place := data.find(mark)) >= 0:
+                return at + place + 8
+            # The mark may begin in these bytes.
+            at += max(1, len(data) - 3)
+        return self.size

@@ -107,6 +107,32 @@ def test_without_a_syntax_bytes_are_taken_in_the_order_that_the_parser_takes(tmp
     assert "nested more than 100 deep" in refused(tmp_path / "a.dcm", raw[start:])
 
 
+def hidden(trick, deep):
+    """Sequences where only who reads as the parser does finds them."""
+    item, end = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED), struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    if trick == "no item":
+        # A parser goes by the length of the sequence; as an element, what it holds covers all that follows.
+        return element(*SEQUENCE, "SQ", element(0x0009, 0x1001, "OB", b"", len(deep))) + deep
+    if trick == "end mark in a fragment":
+        inside = end + deep
+        return element(
+            0x0009, 0x1001, "OB", item[:4] + struct.pack("<I", len(inside)) + inside + end, UNDEFINED
+        )
+    if trick == "implicit element":
+        return nested(600, implicit=True) + bytes(70_000)
+    # As implicit elements what follows would be one long value.
+    return element(*SEQUENCE, "SQ", item + struct.pack("<HHI", *SEQUENCE, UNDEFINED)) + deep + bytes(70_000)
+
+
+@pytest.mark.parametrize(
+    "trick", ["no item", "end mark in a fragment", "implicit element", "no end in a sequence"]
+)
+def test_what_the_parser_goes_into_is_followed(tmp_path, parsed, trick):
+    raw = file_of(image(before=hidden(trick, nested(600))))
+    reason = refused(tmp_path / "a.dcm", raw)
+    assert reason.startswith("damaged: ") and "Recursion" not in reason
+
+
 @pytest.mark.parametrize("where", ["element", "sequence", "item", "nested"])
 def test_lengths_beyond_the_end_are_refused(tmp_path, parsed, where):
     item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFF0)
