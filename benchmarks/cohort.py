@@ -1,8 +1,10 @@
 """What a cohort costs beside the work: ``python -m benchmarks.cohort overhead 10000``, ``... status 100000``.
 
-Prints one line of JSON. Overhead: the cases read one voxel; wall and processor time of everything over
-the number of cases, and what the client holds after the first and after the last of them. Status: a plan
-and a ledger of so many cases, read as ``chunkmed cohort status`` reads them.
+And what a second worker brings: ``... scaling 40``. Prints one line of JSON. Overhead: the cases read one
+voxel; wall and processor time of everything over the number of cases, and what the client holds after the
+first and after the last of them. Status: a plan
+and a ledger of so many cases, read as ``chunkmed cohort status`` reads them. Scaling: the command that
+runs so many cases, on one core with one worker and on two with two, in turns; starting up counts.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import json
 import os
 import resource
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +31,37 @@ from chunkmed.cohort.outcomes import Outcome
 from chunkmed.coords import attach
 from chunkmed.grid import Grid
 
-WORKERS = 2
+WORKERS, TURNS = 2, 3
+CINE = (12, 16, 256, 256)
+RECIPE = """
+schema = 1
+description = "What is bright and connected"
+[parameters]
+above = 500
+[[step]]
+name = "smooth"
+do = "gaussian_filter"
+of = "image"
+sigma = "3 mm"
+[[step]]
+name = "bright"
+do = "threshold"
+of = "smooth"
+above = "$above"
+[[step]]
+name = "whole"
+do = "binary_closing"
+of = "bright"
+iterations = 3
+[[step]]
+name = "object"
+do = "keep_largest"
+of = "whole"
+[[measure]]
+labels = "object"
+of = "image"
+what = ["volume_ml", "mean", "median"]
+"""
 
 
 def trivial(image: xr.DataArray) -> xr.Dataset:
@@ -81,6 +115,40 @@ def status(count: int, folder: Path) -> dict[str, Any]:
     return told
 
 
+def scaling(count: int, folder: Path) -> dict[str, Any]:
+    """Run the same cases with one worker and with two."""
+    rng = np.random.default_rng(0)
+    axes = [tuple(np.arange(n) * step) for n, step in zip(CINE, (30.0, 6.0, 1.5, 1.5), strict=True)]
+    image = attach(
+        da.from_array(rng.integers(0, 1000, CINE).astype(np.int16)), Grid(*axes[1:], time_ms=axes[0])
+    )
+    cm.save(image, folder / "image.zarr", pyramid=False)
+    rows = "".join(f"image.zarr,c{number:06d}\n" for number in range(count))
+    (folder / "list.csv").write_text("path,case_id\n" + rows)
+    (folder / "recipe.toml").write_text(RECIPE)
+    _scaled(folder, "warm", 1)
+    walls = [[_scaled(folder, f"{turn}-{n}", n) for n in (1, WORKERS)] for turn in range(TURNS)]
+    ratios = [one / two for one, two in walls]
+    return {"cases": count, "walls_s": walls, "ratios": ratios, "median": statistics.median(ratios)}
+
+
+def _scaled(folder: Path, name: str, workers: int) -> float:
+    """Return how long the command takes, on as many cores as it has workers."""
+    source, recipe = folder / "list.csv", folder / "recipe.toml"
+    cm.cohort.plan(source, folder / name, recipe=recipe, memory="3 GB", workers=workers)
+    cores = sorted(os.sched_getaffinity(0))[:workers]
+    started = time.monotonic()
+    command = [sys.executable, "-m", "chunkmed", "cohort", "run", str(folder / name)]
+    subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    return time.monotonic() - started
+
+
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -91,8 +159,9 @@ def _held_bytes() -> int:
 
 
 def main() -> None:
-    """Run one of the two."""
-    what, count = {"overhead": overhead, "status": status}[sys.argv[1]], int(sys.argv[2])
+    """Run one of the three."""
+    kinds = {"overhead": overhead, "status": status, "scaling": scaling}
+    what, count = kinds[sys.argv[1]], int(sys.argv[2])
     with tempfile.TemporaryDirectory(prefix="cohort") as folder:
         print(json.dumps({"what": sys.argv[1], **what(count, Path(folder))}))
 
