@@ -2,7 +2,9 @@
 
 ``python tests/memory/measured.py OPERATION T,Z,Y,X BUDGET WORKERS``; with the budget ``smallest`` what
 the error for too small a budget names, after showing that 0.8 of it is refused. Without words it takes
-them from lines of JSON and answers one after the other.
+them from lines of JSON and answers one after the other. A large one:
+
+    python tests/memory/measured.py "label, measure, distances" 1,1024,1024,1024 "1 GB" 2
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ from chunkmed.graph.run import observing
 from chunkmed.graph.views import view
 from chunkmed.grid import Grid
 from chunkmed.store import layout_of
+
+
+#: Three plans, one after the other: what the first one names as enough is not for the last.
+SEVERAL = "label, measure, distances"
 
 
 class Waves:
@@ -75,6 +81,11 @@ def operations(folder: Path) -> dict[str, Callable[[Any], Any]]:
     def saved(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return lambda image: cm.save(make(image), folder / "out.zarr", pyramid=False)
 
+    def objects(image: Any) -> None:
+        labels, _ = ndi.label(image > 1500)
+        cm.measure(labels, image, ["count", "volume_ml", "mean", "center_of_mass_mm"])
+        saved(lambda image: ndi.distance_transform_edt(image > 1500))(image)
+
     masks = ("binary_erosion", "binary_dilation", "binary_opening", "binary_closing")
     numbers = ("sum_labels", "mean", "variance", "standard_deviation", "minimum", "maximum", "extrema")
     places = ("minimum_position", "maximum_position", "center_of_mass", "find_objects")
@@ -84,6 +95,7 @@ def operations(folder: Path) -> dict[str, Callable[[Any], Any]]:
         "gaussian_filter float32": saved(lambda image: ndi.gaussian_filter(image, 2, output="float32")),
         "median_filter": saved(lambda image: ndi.median_filter(image, 3)),
         "label": lambda image: ndi.label(image > 1500),
+        SEVERAL: objects,
         "fill holes": saved(lambda image: ndi.binary_fill_holes(image > 1500)),
         "distance_transform_edt": saved(lambda image: ndi.distance_transform_edt(image < 1500)),
         "distance_transform_cdt": saved(lambda image: ndi.distance_transform_cdt(image < 1500)),
