@@ -31,7 +31,6 @@ from chunkmed.graph.views import view
 from chunkmed.grid import Grid
 from chunkmed.store import layout_of
 
-
 #: Three plans, one after the other: what the first one names as enough is not for the last.
 SEVERAL = "label, measure, distances"
 
