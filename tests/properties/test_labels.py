@@ -24,6 +24,7 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.views import view
 
 LONG = bool(os.environ.get("CHUNKMED_LONG"))
+pytestmark = pytest.mark.timeout(3600 if LONG else 300)
 RUN = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
 DIMS = ("x", "yx", "zyx", "tyx", "tzyx")
 DTYPES = ("bool", "uint8", "int16", "uint16", "float32", "float64")
