@@ -2,9 +2,9 @@
 
 And what a second worker brings: ``... scaling 40``. Prints one line of JSON. Overhead: the cases read one
 voxel; wall and processor time of everything over the number of cases, and what the client holds after the
-first and after the last of them. Status: a plan
-and a ledger of so many cases, read as ``chunkmed cohort status`` reads them. Scaling: the command that
-runs so many cases, on one core with one worker and on two with two, in turns; starting up counts.
+first and after the last of them. Status: a plan and a ledger of so many cases, read as ``chunkmed cohort
+status`` reads them. Scaling: the command that runs so many cases, on one core with one worker and on two
+with two, in turns; starting up counts.
 """
 
 from __future__ import annotations
@@ -73,13 +73,9 @@ def overhead(count: int, folder: Path) -> dict[str, Any]:
     """Run so many cases of the same small store."""
     axis = tuple(np.arange(4.0))
     image = attach(da.zeros((1, 4, 4, 4), dtype=np.int16), Grid(axis, axis, axis))
-    cm.save(image, folder / "image.zarr", pyramid=False)
-    rows = "".join(f"image.zarr,c{number:06d}\n" for number in range(count))
-    (folder / "list.csv").write_text("path,case_id\n" + rows)
+    source = _listed(image, count, folder)
     started = time.monotonic()
-    cohort = cm.cohort.plan(
-        folder / "list.csv", folder / "out", recipe=trivial, memory="2 GB", workers=WORKERS
-    )
+    cohort = cm.cohort.plan(source, folder / "out", recipe=trivial, memory="2 GB", workers=WORKERS)
     planned_s = time.monotonic() - started
     held: list[int] = []
     started, cpu_s = time.monotonic(), _cpu_s()
@@ -122,23 +118,28 @@ def scaling(count: int, folder: Path) -> dict[str, Any]:
     image = attach(
         da.from_array(rng.integers(0, 1000, CINE).astype(np.int16)), Grid(*axes[1:], time_ms=axes[0])
     )
-    cm.save(image, folder / "image.zarr", pyramid=False)
-    rows = "".join(f"image.zarr,c{number:06d}\n" for number in range(count))
-    (folder / "list.csv").write_text("path,case_id\n" + rows)
+    source = _listed(image, count, folder)
     (folder / "recipe.toml").write_text(RECIPE)
-    _scaled(folder, "warm", 1)
-    walls = [[_scaled(folder, f"{turn}-{n}", n) for n in (1, WORKERS)] for turn in range(TURNS)]
+    _scaled(source, folder / "warm", 1)
+    walls = [[_scaled(source, folder / f"{turn}-{n}", n) for n in (1, WORKERS)] for turn in range(TURNS)]
     ratios = [one / two for one, two in walls]
     return {"cases": count, "walls_s": walls, "ratios": ratios, "median": statistics.median(ratios)}
 
 
-def _scaled(folder: Path, name: str, workers: int) -> float:
+def _listed(image: xr.DataArray, count: int, folder: Path) -> Path:
+    """Save an image and return a list that names it so many times."""
+    cm.save(image, folder / "image.zarr", pyramid=False)
+    rows = "".join(f"image.zarr,c{number:06d}\n" for number in range(count))
+    (folder / "list.csv").write_text("path,case_id\n" + rows)
+    return folder / "list.csv"
+
+
+def _scaled(source: Path, out: Path, workers: int) -> float:
     """Return how long the command takes, on as many cores as it has workers."""
-    source, recipe = folder / "list.csv", folder / "recipe.toml"
-    cm.cohort.plan(source, folder / name, recipe=recipe, memory="3 GB", workers=workers)
+    cm.cohort.plan(source, out, recipe=source.with_name("recipe.toml"), memory="3 GB", workers=workers)
     cores = sorted(os.sched_getaffinity(0))[:workers]
     started = time.monotonic()
-    command = [sys.executable, "-m", "chunkmed", "cohort", "run", str(folder / name)]
+    command = [sys.executable, "-m", "chunkmed", "cohort", "run", str(out)]
     subprocess.run(
         command,
         check=True,

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["empty", "is_throughout", "release", "reusing", "throughout", "zeros"]
+__all__ = ["empty", "is_throughout", "release", "reusing", "throughout"]
 
 Array = npt.NDArray[Any]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -153,15 +153,6 @@ def empty(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
     held: Any = owner
     array: Array = np.frombuffer(held, np.uint8, nbytes).view(kind).reshape(sides)
     return array
-
-
-def zeros(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
-    """Return an array as :func:`numpy.zeros` does, in such memory."""
-    if not _pool.limit:
-        return np.zeros(shape, dtype)
-    out = empty(shape, dtype)
-    out[...] = 0
-    return out
 
 
 def _new(size: int) -> mmap.mmap:

@@ -147,20 +147,26 @@ def _shared(dataset: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return what the slices of a stack mostly share, and which elements of it are of no use."""
     orientation, no_orientation = _vector(dataset, "ImageOrientationPatient", 6)
     spacing, no_spacing = _vector(dataset, "PixelSpacing", 2)
-    # A table takes the place of slope and intercept, whatever these say.
-    scaled = not has_modality_lut(dataset)
-    slope = value(dataset, "RescaleSlope", float) if scaled else 1.0
-    if slope is None:
-        slope = value(dataset, "DoseGridScaling", float)
+    slope, intercept = _rescale(dataset)
     found = {
         "orientation": orientation,
         "spacing": spacing,
         "thickness_mm": value(dataset, "SliceThickness", number),
         "between_mm": value(dataset, "SpacingBetweenSlices", number),
-        "slope": 1.0 if slope is None else slope,
-        "intercept": (value(dataset, "RescaleIntercept", float) if scaled else None) or 0.0,
+        "slope": slope,
+        "intercept": intercept,
     }
     return found, (*no_orientation, *no_spacing)
+
+
+def _rescale(dataset: Any) -> tuple[float, float]:
+    """Return slope and intercept; a table takes their place, whatever they say."""
+    if has_modality_lut(dataset):
+        return 1.0, 0.0
+    slope = value(dataset, "RescaleSlope", float)
+    if slope is None:
+        slope = value(dataset, "DoseGridScaling", float)
+    return 1.0 if slope is None else slope, value(dataset, "RescaleIntercept", float) or 0.0
 
 
 def _vector(dataset: Any, keyword: str, size: int) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydicom.datadict import DicomDictionary  # type: ignore[attr-defined]
+from pydicom.datadict import dictionary_has_tag
 
 from chunkmed.dicom.elements import (
     ITEM,
@@ -19,6 +19,7 @@ from chunkmed.dicom.elements import (
     PIXEL_TAGS,
     SEQUENCE_END,
     SHORT_VRS,
+    is_sequence_tag,
     looks_like_vr,
 )
 from chunkmed.dicom.headers import UNDEFINED_LENGTH
@@ -153,8 +154,10 @@ class _Follower:
         tag, (vr, begin, length) = self.tag(head), self.form(at, head, open_[-1].implicit)
         if tag == ITEM_END:
             # To a parser a data set ends here, the whole one too.
-            closed = open_.pop() if len(open_) > 1 else None
-            return self.size if closed is None else begin
+            if len(open_) == 1:
+                return self.size
+            open_.pop()
+            return begin
         stop = self.stop(begin, length, open_)
         if tag == _NUMBER_OF_FRAMES and stop is not None and len(open_) == 1:
             self.expect_frames(self.read(begin, min(stop - begin, 16)))
@@ -184,11 +187,11 @@ class _Follower:
             return False
         if stop is None and vr == b"UN":
             return True
-        known, head = DicomDictionary.get(tag), self.head(begin)
+        known, head = dictionary_has_tag(tag), self.head(begin)
         holds_items = len(head) >= 4 and self.tag(head) == ITEM
-        if known is not None and known[0] == "SQ":
+        if known and is_sequence_tag(tag):
             return not vr or holds_items
-        return stop is None and known is None and holds_items
+        return stop is None and not known and holds_items
 
     def expect_frames(self, value: bytes) -> None:
         """Allow for the elements of so many frames, if the file can hold as many."""

@@ -15,6 +15,7 @@ from chunkmed.graph.nodes import Array, Source
 from chunkmed.graph.scratch import Scratch
 from chunkmed.graph.views import Chunks
 from chunkmed.provenance import content_hash
+from chunkmed.reused import empty
 from chunkmed.store import ArrayWriter, StoredArray
 
 __all__ = ["LabelWriter", "LocalLabels"]
@@ -60,11 +61,10 @@ class LocalLabels:
         wide : ndarray of bool
             Which of them took four bytes, shape of the grid of blocks.
         """
-        narrow = self.scratch.source()
+        narrow = self.scratch.stored()
         if not wide.any():
-            return narrow
-        readers = (narrow.reader, self.scratch.source("wide").reader)
-        return Source(_Mixed(*readers, chunks, wide))  # type: ignore[arg-type]
+            return Source(narrow)
+        return Source(_Mixed(narrow, self.scratch.stored("wide"), chunks, wide))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ class _Mixed:
         return content_hash("labels of blocks", self.narrow.token)
 
     def read(self, box: Box) -> Array:
-        out = self.narrow.read(box).astype(self.dtype)
+        out = self.narrow.read(box, empty(sides(box), self.dtype))
         for index, part in cover(box, self.blocks):
             common = intersect(part, box)
             if common is not None and self.is_wide[index]:

@@ -25,6 +25,7 @@ from chunkmed.store import (
     ObjectPath,
     Place,
     Staging,
+    StoredArray,
     claim,
     create_array,
     is_url,
@@ -78,7 +79,7 @@ class Scratch:
         self._sweep = weakref.finalize(self, _let_go, self._staging, self._locks, keep=[self._resumes])
 
     def another(self, name: str, dtype: Any) -> ArrayWriter:
-        """Return what writes another array of the same shape, which :meth:`source` gives by its name."""
+        """Return what writes another array of the same shape, which :meth:`stored` gives by its name."""
         path, commit = self._staging.folder / name, self._staging.fingerprint
         return create_array(path, self.writer.grid.shape, dtype, commit=commit, layout=self.layout)[0]
 
@@ -94,9 +95,13 @@ class Scratch:
         """Take note of the shards of a finished block."""
         self._staging.record({f"values/{key}": value for key, value in objects.items()})
 
-    def source(self, name: str = "values") -> Source:
-        """Return the array, or another one, as something to read from."""
-        return Source(open_array(self._staging.folder / name, self._staging.fingerprint))
+    def stored(self, name: str = "values") -> StoredArray:
+        """Return the array, or another one, as it is stored."""
+        return open_array(self._staging.folder / name, self._staging.fingerprint)
+
+    def source(self) -> Source:
+        """Return the array as something to read from."""
+        return Source(self.stored())
 
     def succeeded(self) -> None:
         """Say that what needed the array was done: the folder goes with this object."""

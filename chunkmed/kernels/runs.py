@@ -49,8 +49,8 @@ def run_labels(mask: Array, structure: Array, *, narrow: bool = False) -> tuple[
     shape = np.array(mask.shape, np.int64)
     edges, rows, parents = _joined_runs(words, shape, steps)
     # Roots stand for themselves.
-    count = np.count_nonzero(parents == np.arange(len(parents), dtype=parents.dtype)) if narrow else MOST + 1
-    labels = empty(mask.shape, np.uint16 if count <= MOST else np.int32)
+    few = narrow and np.count_nonzero(parents == np.arange(len(parents), dtype=parents.dtype)) <= MOST
+    labels = empty(mask.shape, np.uint16 if few else np.int32)
     firsts = _write(edges, rows, parents, labels.reshape(-1), mask.shape[-1])
     return labels, firsts
 

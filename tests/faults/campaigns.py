@@ -211,37 +211,21 @@ def torn(at: int, then: Callable[[], None]) -> Iterator[None]:
         files._write_all = whole
 
 
-def count_writes(prepare: Callable[[Path], None], act: Callable[[Path], None]) -> int:
-    """Return how many files are written, and lines of ledgers."""
-    count = 0
-
-    def watcher(when: str, name: str, path: Path) -> None:
-        nonlocal count
-        count += when == "before" and name in ("write", "append")
-
-    with folder() as name:
-        path = Path(name) / "image.zarr"
-        prepare(path)
-        with files.watch(watcher):
-            act(path)
-    return count
-
-
-def torn_writes(scenario: str, every: int) -> list[int]:
+def torn_writes(calls: list[tuple[str, str]], every: int) -> list[int]:
     """Return which writes are torn: all, or some and the last ones, by which a node becomes seen."""
-    count = count_writes(*SCENARIOS[scenario][:2])
+    count = sum(calls.count(("before", name)) for name in ("write", "append"))
     return sorted({*range(0, count, 1 if every == 1 else 5), *range(max(0, count - 5), count)})
 
 
-def count_calls(prepare: Callable[[Path], None], act: Callable[[Path], None]) -> int:
-    """Return how often a watcher is called, before and after all operations of a write."""
-    calls: list[str] = []
+def calls_of(prepare: Callable[[Path], None], act: Callable[[Path], None]) -> list[tuple[str, str]]:
+    """Return when and for what a watcher is called, before and after all operations of a write."""
+    calls: list[tuple[str, str]] = []
     with folder() as name:
         path = Path(name) / "image.zarr"
         prepare(path)
-        with files.watch(lambda when, name, path: calls.append(name)):
+        with files.watch(lambda when, name, path: calls.append((when, name))):
             act(path)
-    return len(calls)
+    return calls
 
 
 def check_after(path: Path, scenario: str, whole: dict[str, bytes], what: str) -> bool:
@@ -296,7 +280,8 @@ def kill_campaign(scenario: str, every: int = 1, again: bool = False) -> int:
     """
     prepare, act, _ = SCENARIOS[scenario]
     (before, whole), results = uninterrupted(scenario), []
-    total, rng = count_calls(prepare, act), random.Random(scenario)
+    calls, rng = calls_of(prepare, act), random.Random(scenario)
+    total = len(calls)
     for at in sorted({*range(0, total, every), total - 1}):
         for second in seconds(at, total, rng) if again else (None,):
             with folder() as name:
@@ -310,7 +295,7 @@ def kill_campaign(scenario: str, every: int = 1, again: bool = False) -> int:
                 results.append(check_after(path, scenario, whole, what))
     # Kills at the start leave the old, kills at the end the new: the campaign saw both.
     assert not results[0] and results[-1]
-    for at in torn_writes(scenario, every):
+    for at in torn_writes(calls, every):
         with folder() as name:
             path = Path(name) / "image.zarr"
             lay_out(path.parent, before)
@@ -344,8 +329,9 @@ def error_campaign(scenario: str, numbers: list[int]) -> int:
     """
     prepare, act, _ = SCENARIOS[scenario]
     before, whole = uninterrupted(scenario)
-    ways = [(failing, at) for at in range(count_calls(prepare, act) // 2)]
-    ways += [(failing_within, at) for at in torn_writes(scenario, 2)]
+    calls = calls_of(prepare, act)
+    ways = [(failing, at) for at in range(len(calls) // 2)]
+    ways += [(failing_within, at) for at in torn_writes(calls, 2)]
     for done, (way, at) in enumerate(ways):
         number = numbers[done % len(numbers)]
         with folder() as name:
