@@ -12,7 +12,7 @@ from chunkmed.graph.box import Box, box_size, sides
 from chunkmed.graph.nodes import Array, Node, Pointwise
 from chunkmed.reused import empty
 
-__all__ = ["Needs", "chain_of", "inlined", "piece_bytes", "run_chain"]
+__all__ = ["Needs", "chain_of", "inlined", "is_fresh", "piece_bytes", "run_chain"]
 
 #: Boxes of every node that are needed, by token.
 Needs = Mapping[str, tuple[Box, ...]]
@@ -41,6 +41,11 @@ def inlined(requests: Sequence[tuple[Node, Box]], order: Sequence[Node], need: N
 
 def _is_elementwise(node: Node) -> bool:
     return isinstance(node, Pointwise)
+
+
+def is_fresh(node: Node, box: Box) -> bool:
+    """Whether what an elementwise node makes of a box is surely in memory of its own: made piece by piece."""
+    return _is_elementwise(node) and node.dtype_known and box_size(box) > _PIECE
 
 
 def chain_of(node: Node, inside: Collection[str]) -> list[Node]:

@@ -10,11 +10,21 @@ from typing import Any
 import numpy as np
 
 from chunkmed.graph.box import Box, box_size, cover, hull, intersect, sides, take, within
-from chunkmed.graph.elementwise import Needs, chain_of, inlined, run_chain
-from chunkmed.graph.nodes import Array, Node, Opaque, Pointwise, Source
+from chunkmed.graph.elementwise import Needs, chain_of, inlined, is_fresh, run_chain
+from chunkmed.graph.nodes import Array, Node, Opaque, Pointwise, Source, Stencil
 from chunkmed.reused import release
 
-__all__ = ["Reading", "evaluate", "is_lasting", "needs", "opaque_keys", "recording", "walk"]
+__all__ = [
+    "Reading",
+    "count_users",
+    "evaluate",
+    "is_lasting",
+    "needs",
+    "opaque_keys",
+    "overwritten",
+    "recording",
+    "walk",
+]
 
 Request = tuple[Node, Box]
 Blocks = Mapping[Any, Array]
@@ -107,7 +117,8 @@ def evaluate(requests: Sequence[Request], blocks: Blocks | None = None) -> list[
     """
     order = walk([node for node, _ in requests])
     need = needs(requests, order)
-    left = _count_users(requests, order, need)
+    left = count_users(requests, order, need)
+    users = dict(left)
     values: dict[tuple[str, Box], Array] = {}
 
     def fetch(node: Node, box: Box) -> Array:
@@ -127,6 +138,7 @@ def evaluate(requests: Sequence[Request], blocks: Blocks | None = None) -> list[
             if isinstance(node, Pointwise):
                 values[node.token, box] = _elementwise(node, box, inside, used)
                 continue
+            given = overwritten(node, box, users)
             pairs = zip(node.inputs, node.request(box), strict=True)
             # Named by nothing: the inputs go as soon as the node is done with them.
             values[node.token, box] = _make(
@@ -136,6 +148,7 @@ def evaluate(requests: Sequence[Request], blocks: Blocks | None = None) -> list[
                 fetch,
                 blocks,
                 requests[0][1],
+                over=given is not None,
             )
     return [_full(used(node, box), box) for node, box in requests]
 
@@ -171,8 +184,25 @@ def opaque_keys(requests: Sequence[Request]) -> dict[Any, Opaque]:
     }
 
 
+def overwritten(node: Node, box: Box, users: Mapping[tuple[str, Box], int]) -> Node | None:
+    """Return the input in whose memory a node is made: it was read or made for this node alone."""
+    if not (isinstance(node, Stencil) and node.overwrites is not None and len(node.inputs) == 1):
+        return None
+    (item,), (part,) = node.inputs, node.request(box)
+    if part is None or users.get((item.token, part)) != 1 or item.dtype != node.dtype:
+        return None
+    return item if item.fresh or is_fresh(item, part) else None
+
+
 def _make(
-    node: Node, box: Box, arrays: Sequence[Array], fetch: Any, blocks: Blocks | None, task: Box
+    node: Node,
+    box: Box,
+    arrays: Sequence[Array],
+    fetch: Any,
+    blocks: Blocks | None,
+    task: Box,
+    *,
+    over: bool,
 ) -> Array:
     if isinstance(node, Opaque):
         return _assemble(node, box, blocks or {})
@@ -181,6 +211,8 @@ def _make(
             listen(Reading(task, node.token, box))
     if not node.reuses:
         release()
+    if over and isinstance(node, Stencil):
+        return node.compute_over(box, arrays[0])
     return node.compute(box, arrays, fetch)
 
 
@@ -204,9 +236,10 @@ def _assemble(node: Opaque, box: Box, blocks: Blocks) -> Array:
     return out
 
 
-def _count_users(
+def count_users(
     requests: Sequence[Request], order: Sequence[Node], need: Needs
 ) -> dict[tuple[str, Box], int]:
+    """Return how often every box that is held, by token and box, is taken."""
     users: dict[tuple[str, Box], int] = {}
     uses = [(node, box) for node, box in requests]
     for node in order:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chunkmed.graph.box import Box, box_size
 from chunkmed.graph.costs import TASK_FLOOR_BYTES, TASK_SLACK
 from chunkmed.graph.elementwise import Needs, chain_of, inlined, piece_bytes
-from chunkmed.graph.evaluate import needs, walk
-from chunkmed.graph.nodes import Node, Pointwise
+from chunkmed.graph.evaluate import count_users, needs, overwritten, walk
+from chunkmed.graph.nodes import Node, Pointwise, Stencil
 
 __all__ = ["task_bytes"]
 
@@ -28,20 +28,37 @@ def _held(nodes: Sequence[Node], box: Box, sink_bytes: float = 0.0, sink_fixed_b
     last = {
         item.token: node.token for node in whole for part in chain_of(node, inside) for item in part.inputs
     }
+    users = count_users(requests, order, need)
+    extent: dict[str, int] = {}
     live, peak = 0, 0
     # What only one elementwise function takes is made in pieces.
     for node in whole:
         if node.token not in need:
             continue
-        live += _size(node, need)
+        over = _overwritten(node, need, users)
+        # What is made in the memory of its input keeps all of it.
+        given = extent.pop(over.token) if over else 0
+        extent[node.token] = max(_size(node, need), given)
         chain = chain_of(node, inside)
-        peak = max(peak, live + max(_workspace(node, part) for part in need[node.token]))
+        live = sum(extent.values())
+        if over and isinstance(node, Stencil):
+            own = int(given * (node.overwrites or 0.0))
+        else:
+            own = max(_workspace(node, part) for part in need[node.token])
+        peak = max(peak, live + own)
         if isinstance(node, Pointwise):
             peak = max(peak, live + max(piece_bytes(chain, part) for part in need[node.token]))
-        taken = [item for part in chain for item in part.inputs]
-        dead = {i.token: i for i in taken if last[i.token] == node.token and i.token in need}
-        live -= sum(_size(item, need) for item in dead.values() if item.token not in inside)
+        for item in (item for part in chain for item in part.inputs):
+            if last[item.token] == node.token:
+                extent.pop(item.token, None)
+    live = sum(extent.values())
     return max(peak, live + int(box_size(box) * sink_bytes) + sink_fixed_bytes)
+
+
+def _overwritten(node: Node, need: Needs, users: Mapping[tuple[str, Box], int]) -> Node | None:
+    """Return the input in whose memory all boxes of a node are made."""
+    found = [overwritten(node, part, users) for part in need[node.token]]
+    return found[0] if all(item is not None for item in found) else None
 
 
 def _size(node: Node, need: Needs) -> int:

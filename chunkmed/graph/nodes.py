@@ -110,6 +110,8 @@ class Node(ABC):
     """Whether the token names the same values in another call; dask's names do not."""
     reuses: bool = False
     """Whether large arrays that it makes are in memory that is used again (:mod:`chunkmed.reused`)."""
+    fresh: bool = False
+    """Whether what it makes is nobody else's: who is the only one to take it may write into it."""
     cost_ns: float | None = None
     """Time per voxel of what the node does itself, of one core; None where its kind tells it."""
 
@@ -191,6 +193,7 @@ class Source(Node):
         self.shape = tuple(int(n) for n in reader.shape)
         self.dtype = np.dtype(reader.dtype)
         self.token = content_hash("source", reader.token)
+        self.fresh = bool(getattr(reader, "fresh", False))
 
     def request(self, box: Box) -> tuple[Box | None, ...]:
         """Return nothing: a source has no inputs."""
@@ -288,7 +291,8 @@ class Stencil(Node):
     The kernel gets the box grown by the depth and clipped at the true border, so that its own
     border mode applies exactly there; elsewhere the outer ``depth`` voxels of its result are
     dropped, by the kernel itself where it ``crops``: it is then given what to ``keep``. Axes in
-    ``wrap`` continue on the other side instead of being clipped.
+    ``wrap`` continue on the other side instead of being clipped. A kernel that ``overwrites`` can put
+    its result where its only input was; beside that it then takes so much, in bytes per byte of the input.
     """
 
     title: str = ""
@@ -303,12 +307,13 @@ class Stencil(Node):
         wrap: Sequence[int] = (),
         workspace: float = 1.0,
         crops: bool = False,
+        overwrites: float | None = None,
         cost_ns: float = 10.0,
     ) -> None:
         self.call, self.inputs, self.depth = call, tuple(inputs), tuple(int(d) for d in depth)
         self.shape, self.dtype = self.inputs[0].shape, np.dtype(dtype)
         self.wrap, self.workspace, self.crops = tuple(wrap), workspace, crops
-        self.cost_ns, self.reuses = cost_ns, is_throughout(call.function)
+        self.cost_ns, self.reuses, self.overwrites = cost_ns, is_throughout(call.function), overwrites
         tokens = [item.token for item in self.inputs]
         self.token = content_hash("stencil", call.token, tokens, self.depth, self.wrap, str(self.dtype))
 
@@ -352,6 +357,12 @@ class Stencil(Node):
         core = within(box, grown)
         out = self.call(*given, keep=core) if self.crops else self.call(*given)[core]
         return np.asarray(out, dtype=self.dtype)
+
+    def compute_over(self, box: Box, array: Array) -> Array:
+        """Run the kernel on the grown box, in the memory of its input: only where it ``overwrites``."""
+        core = within(box, self.grown(box))
+        out = self.call(array, overwrite=True, **({"keep": core} if self.crops else {}))
+        return np.asarray(out if self.crops else out[core], dtype=self.dtype)
 
     @property
     def label(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from chunkmed.errors import PlanError
 from chunkmed.graph.box import box_size
@@ -37,7 +38,7 @@ _PLACES = 6
 _DOES_NOT_FIT = 1e30
 
 Nodes = tuple[Node, ...]
-Planner = Callable[[Sequence[Node]], Plan]
+Planner = Callable[[Nodes], Plan]
 
 
 def make_program(
@@ -62,7 +63,8 @@ def make_program(
         If nothing fits, not even with everything kept on disk that can be.
     """
 
-    def planned(wanted: Sequence[Node]) -> Plan:
+    @cache
+    def planned(wanted: Nodes) -> Plan:
         return make_plan(
             wanted,
             unit=unit,
@@ -105,7 +107,7 @@ class _Passes:
     def keep(self, spilling: _Spilling, why: str) -> None:
         """Add the pass of a spill, and what that needs before."""
         (made_of,) = self.cut((spilling.made_of,), spilling.planned)
-        plan = spilling.planned([made_of])
+        plan = spilling.planned((made_of,))
         self.found.append(Spill(spilling.node, made_of, spilling.stand_in, plan, why))
         self._stand_ins[spilling.node.token] = spilling.stand_in
 
@@ -113,12 +115,13 @@ class _Passes:
         first = totals[0]
         copied, rows = counting_bytes(first.parent, first.axes)
 
-        def planned(wanted: Sequence[Node]) -> Plan:
+        @cache
+        def planned(wanted: Nodes) -> Plan:
             return make_plan(wanted, sink_bytes=copied, sink_fixed_bytes=rows, budget=self.budget)
 
         (made_of,) = self.cut(self.prepared([first.parent]), planned)
         stand_ins = tuple(_imagined(total, "read") for total in totals)
-        self.found.append(Counting(totals, made_of, stand_ins, planned([made_of])))
+        self.found.append(Counting(totals, made_of, stand_ins, planned((made_of,))))
         self._stand_ins |= {total.token: item for total, item in zip(totals, stand_ins, strict=True)}
 
     def cut(self, nodes: Nodes, planned: Planner) -> Nodes:
@@ -142,7 +145,7 @@ class _Spilling:
         self.node, self.made_of, self.budget = node, made_of, budget
         self.stand_in = _imagined(node, "read what was kept after")
 
-    def planned(self, nodes: Sequence[Node]) -> Plan:
+    def planned(self, nodes: Nodes) -> Plan:
         """Return the plan of the pass that makes it."""
         shard = layout_of(self.node.shape).shard
         encoded = encoding_bytes(shard, self.node.dtype.itemsize)
@@ -151,7 +154,7 @@ class _Spilling:
     def cost_ns(self) -> float:
         """Return what making, writing and committing it costs."""
         size = math.prod(self.node.shape) * self.node.dtype.itemsize
-        return _pass_ns([self.made_of], self.planned([self.made_of])) + size * WRITE_NS_PER_BYTE
+        return _pass_ns([self.made_of], self.planned((self.made_of,))) + size * WRITE_NS_PER_BYTE
 
 
 def _better(nodes: Nodes, planned: Planner, budget: Budget | None) -> tuple[_Spilling, str] | None:

@@ -35,6 +35,9 @@ class Imagined:
         What ``explain`` says of reading them.
     """
 
+    #: As what is read of a store.
+    fresh = True
+
     def __init__(self, shape: tuple[int, ...], dtype: Any, token: str, label: str) -> None:
         self.shape, self.dtype, self.token, self.label = shape, np.dtype(dtype), token, label
         self.chunks = layout_of(shape).shard if shape else ()

@@ -11,18 +11,15 @@ import numpy.typing as npt
 
 from chunkmed.kernels import Array, slabs
 from chunkmed.kernels.along import along, is_short
-from chunkmed.kernels.steps import Step
+from chunkmed.kernels.steps import DTYPES, Step
 from chunkmed.reused import empty
 
 __all__ = ["as_bytes", "correlate", "supports"]
 
-#: Dtypes whose rounding from float64 is that of C on every machine.
-_DTYPES = tuple(np.dtype(name) for name in ("i1", "u1", "i2", "u2", "i4", "f4", "f8"))
-
 
 def supports(block: Array, output: npt.DTypeLike) -> bool:
     """Whether :func:`correlate` takes these dtypes, truth values :func:`as_bytes`."""
-    known = as_bytes(block.dtype) in _DTYPES and as_bytes(output) in _DTYPES
+    known = as_bytes(block.dtype) in DTYPES and as_bytes(output) in DTYPES
     return bool(known) and block.ndim > 0 and block.size > 0
 
 
@@ -40,6 +37,8 @@ def correlate(
     cval: float,
     output: npt.DTypeLike,
     keep: tuple[slice, ...] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Array:
     """Correlate along axes, one after the other.
 
@@ -55,6 +54,8 @@ def correlate(
         Of the result, and of what is between two axes.
     keep : tuple of slice, optional
         The part of the result that is wanted; borders are those of the block.
+    overwrite : bool, default False
+        Whether the block's memory may be written to; the result may then be in it.
 
     Returns
     -------
@@ -67,25 +68,35 @@ def correlate(
     if slabs.takes(array, steps, dtype, cval):
         done = slabs.filtered(array, steps, cval, spans)
     else:
-        done = _whole(array, steps, cval, dtype, spans)
+        done = _whole(
+            array, steps, cval, dtype, spans, spare=overwrite or not np.may_share_memory(array, block)
+        )
     rest = tuple(slice(None) if i in spans else part for i, part in enumerate(wanted))
     return done[rest].astype(output, copy=False)
 
 
 def _whole(
-    block: Array, steps: Sequence[Step], cval: float, dtype: np.dtype[Any], spans: slabs.Spans
+    block: Array,
+    steps: Sequence[Step],
+    cval: float,
+    dtype: np.dtype[Any],
+    spans: slabs.Spans,
+    *,
+    spare: bool,
 ) -> Array:
     """Return all steps of a block, one after the other.
 
     Long windows are done in place, for lines are read first, and what is left of each lies where it was or
     before; short ones, which are not copied before they are written, go to other memory.
     """
-    array, own, spare = block, np.empty(0, dtype), np.empty(0, dtype)
+    nothing = np.empty(0, dtype)
+    usable = spare and block.dtype == dtype and block.flags.writeable
+    array, own, other = block, block.reshape(-1) if usable else nothing, nothing
     for each in steps:
         shape = slabs.cut(array.shape, each.axis, spans[each.axis])
         size = math.prod(shape)
-        if array is block or is_short(each, array, dtype, cval):
-            own, spare = (spare, own) if size <= spare.size else (empty(size, dtype), own)
+        if (array is block and not usable) or is_short(each, array, dtype, cval):
+            own, other = (other, own) if size <= other.size else (empty(size, dtype), own)
         out = own[:size].reshape(shape)
         along(array, each, cval, spans[each.axis], out)
         array = out

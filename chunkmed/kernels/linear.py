@@ -20,7 +20,15 @@ __all__ = ["length", "lines", "magnitude", "sum_of_lines", "summed"]
 
 
 @throughout
-def lines(block: Array, *, steps: Sequence[Step], cval: Any, output: Any, keep: tuple[slice, ...]) -> Array:
+def lines(
+    block: Array,
+    *,
+    steps: Sequence[Step],
+    cval: Any,
+    output: Any,
+    keep: tuple[slice, ...],
+    overwrite: bool = False,
+) -> Array:
     """Return a part of a block after steps along axes, one after the other.
 
     Parameters
@@ -36,13 +44,16 @@ def lines(block: Array, *, steps: Sequence[Step], cval: Any, output: Any, keep: 
         Of the result, and of what is between two axes.
     keep : tuple of slice
         The part.
+    overwrite : bool, default False
+        Whether the result may be in the memory of the block.
     """
     if os.environ.get("CHUNKMED_KERNELS") != "scipy" and not np.iscomplexobj(cval):
         # Here, for numba takes a second to import.
         from chunkmed.kernels.convolve import as_bytes, correlate, supports
 
         if supports(block, output):
-            return correlate(as_bytes(block), steps, cval, as_bytes(output), keep).view(output)
+            kind = as_bytes(output)
+            return correlate(as_bytes(block), steps, cval, kind, keep, overwrite=overwrite).view(output)
     release()
     out = block
     for step in steps:

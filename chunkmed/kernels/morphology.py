@@ -21,27 +21,31 @@ __all__ = ["closing", "dilation", "erosion", "opening"]
 
 
 @throughout
-def erosion(block: Array, mask: Array | None = None, **settings: Any) -> Array:
-    """Return :func:`scipy.ndimage.binary_erosion` of a block."""
-    return _morphology(scipy.ndimage.binary_erosion, [False], block, mask, settings)
+def erosion(block: Array, mask: Array | None = None, *, overwrite: bool = False, **settings: Any) -> Array:
+    """Return :func:`scipy.ndimage.binary_erosion` of a block; with ``overwrite`` in its memory."""
+    return _morphology(scipy.ndimage.binary_erosion, [False], block, mask, settings, overwrite=overwrite)
 
 
 @throughout
-def dilation(block: Array, mask: Array | None = None, **settings: Any) -> Array:
-    """Return :func:`scipy.ndimage.binary_dilation` of a block."""
-    return _morphology(scipy.ndimage.binary_dilation, [True], block, mask, settings)
+def dilation(block: Array, mask: Array | None = None, *, overwrite: bool = False, **settings: Any) -> Array:
+    """Return :func:`scipy.ndimage.binary_dilation` of a block; with ``overwrite`` in its memory."""
+    return _morphology(scipy.ndimage.binary_dilation, [True], block, mask, settings, overwrite=overwrite)
 
 
 @throughout
-def opening(block: Array, mask: Array | None = None, **settings: Any) -> Array:
-    """Return :func:`scipy.ndimage.binary_opening` of a block."""
-    return _morphology(scipy.ndimage.binary_opening, [False, True], block, mask, settings)
+def opening(block: Array, mask: Array | None = None, *, overwrite: bool = False, **settings: Any) -> Array:
+    """Return :func:`scipy.ndimage.binary_opening` of a block; with ``overwrite`` in its memory."""
+    return _morphology(
+        scipy.ndimage.binary_opening, [False, True], block, mask, settings, overwrite=overwrite
+    )
 
 
 @throughout
-def closing(block: Array, mask: Array | None = None, **settings: Any) -> Array:
-    """Return :func:`scipy.ndimage.binary_closing` of a block."""
-    return _morphology(scipy.ndimage.binary_closing, [True, False], block, mask, settings)
+def closing(block: Array, mask: Array | None = None, *, overwrite: bool = False, **settings: Any) -> Array:
+    """Return :func:`scipy.ndimage.binary_closing` of a block; with ``overwrite`` in its memory."""
+    return _morphology(
+        scipy.ndimage.binary_closing, [True, False], block, mask, settings, overwrite=overwrite
+    )
 
 
 def _morphology(
@@ -50,11 +54,13 @@ def _morphology(
     block: Array,
     mask: Array | None,
     settings: dict[str, Any],
+    *,
+    overwrite: bool,
 ) -> Array:
     """Return steps of a block, each a dilation or an erosion."""
     if os.environ.get("CHUNKMED_KERNELS") != "scipy":
         try:
-            out = _packed(grows, np.asarray(block), mask, **settings)
+            out = _packed(grows, np.asarray(block), mask, overwrite=overwrite, **settings)
         except (TypeError, ValueError):
             # scipy says it in its own words.
             out = None
@@ -69,6 +75,7 @@ def _packed(
     block: Array,
     mask: Array | None,
     *,
+    overwrite: bool,
     structure: Any = None,
     iterations: Any = 1,
     output: Any = None,
@@ -91,4 +98,4 @@ def _packed(
     if not (byte and is_plain(block.dtype)) or (mask is not None and mask.shape != block.shape):
         return None
     steps = [Step(neighbours(structure, origin, axes, block.ndim, grow), grow, times) for grow in grows]
-    return transform(block, steps, border, mask)
+    return transform(block, steps, border, mask, overwrite=overwrite)

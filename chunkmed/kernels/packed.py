@@ -19,7 +19,14 @@ _PIECE = 1 << 17
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def transform(block: Array, steps: Sequence[Step], border: bool, mask: Array | None = None) -> Array | None:
+def transform(
+    block: Array,
+    steps: Sequence[Step],
+    border: bool,
+    mask: Array | None = None,
+    *,
+    overwrite: bool = False,
+) -> Array | None:
     """Return what steps make of the voxels that are not zero; None where packing does not pay.
 
     Parameters
@@ -32,6 +39,8 @@ def transform(block: Array, steps: Sequence[Step], border: bool, mask: Array | N
         Value of all voxels outside of the block, at every step.
     mask : ndarray of bool or bytes, shape of block, optional
         Voxels that may change.
+    overwrite : bool, default False
+        Whether the result may be in the memory of the block, where that is bool and in one piece.
 
     Returns
     -------
@@ -55,7 +64,10 @@ def transform(block: Array, steps: Sequence[Step], border: bool, mask: Array | N
         spread(voxels, first, stream, *layout.place)
         gather(_repeated(stream, keep, layout, repeated, border), out, first, *layout.place)
     del voxels, may_change, keep, stream
-    return _unpacked(out.view(np.uint8), block.size).reshape(block.shape)
+    usable = overwrite and block.dtype == np.bool_ and block.flags.c_contiguous and block.flags.writeable
+    target = block.reshape(-1) if usable else empty(block.size, np.bool_)
+    _unpack(out.view(np.uint8), target)
+    return target.reshape(block.shape)
 
 
 def _repeated(
@@ -81,14 +93,13 @@ def _packed(values: Array) -> Array:
     return out
 
 
-def _unpacked(bits: Array, size: int) -> Array:
-    """Return truth values, a piece at a time into memory that was used before."""
-    out = empty(size, np.bool_)
+def _unpack(bits: Array, target: Array) -> None:
+    """Fill in truth values, a piece at a time."""
+    size = target.size
     for start in range(0, size, _PIECE):
         stop = min(start + _PIECE, size)
         part = bits[start // 8 : -(-stop // 8)]
-        out[start:stop] = np.unpackbits(part, count=stop - start, bitorder="little").view(np.bool_)
-    return out
+        target[start:stop] = np.unpackbits(part, count=stop - start, bitorder="little").view(np.bool_)
 
 
 def _nothing(size: int) -> Array:

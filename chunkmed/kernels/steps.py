@@ -9,12 +9,14 @@ from functools import lru_cache
 import numpy as np
 import scipy.ndimage
 
-__all__ = ["ANY", "DIFFERENCES", "MEAN", "PAIRS", "SHORT", "Step", "gaussian_weights"]
+__all__ = ["ANY", "DIFFERENCES", "DTYPES", "MEAN", "PAIRS", "SHORT", "Step", "gaussian_weights"]
 
 #: How weights are summed: one by one, as sums of pairs, as differences of pairs, or all of them 1.
 ANY, PAIRS, DIFFERENCES, MEAN = 0, 1, -1, 2
 #: Weights of a window that may be summed on rows where they lie, which takes another array.
 SHORT = 3
+#: Dtypes whose rounding from float64 is that of C on every machine: what there are own kernels for.
+DTYPES = tuple(np.dtype(name) for name in ("i1", "u1", "i2", "u2", "i4", "f4", "f8"))
 _EPSILON = float(np.finfo(np.float64).eps)
 
 

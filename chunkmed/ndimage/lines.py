@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from chunkmed.graph.costs import KERNEL_NS
 from chunkmed.graph.lift import Lifted
 from chunkmed.graph.nodes import Call, Node, Stencil
 from chunkmed.kernels import linear as kernels
-from chunkmed.kernels.steps import SHORT, Step
+from chunkmed.kernels.steps import DTYPES, SHORT, Step
 from chunkmed.ndimage.arguments import wrapped_axes
 
 __all__ = ["along_lines", "gain_of", "lines_node", "terms_node"]
@@ -53,6 +55,7 @@ def _node(name: str, image: Lifted, call: Call, terms: Sequence[Sequence[Step]],
     # Long windows are done in place; of several terms the sum, the one that is made, and what it is made of.
     long = all(len(step.weights) > SHORT and not step.mean for step in steps)
     workspace = 3.0 if len(terms) > 1 else 0.0 if long else 1.0
+    over = long and call.function is kernels.lines and np.dtype(dtype) in DTYPES
     node = Stencil(
         call,
         [image.node],
@@ -61,6 +64,7 @@ def _node(name: str, image: Lifted, call: Call, terms: Sequence[Sequence[Step]],
         wrap=tuple(dict.fromkeys(wrap)),
         workspace=workspace,
         crops=True,
+        overwrites=0.0 if over else None,
         cost_ns=cost,
     )
     node.title = name

@@ -190,7 +190,15 @@ def _morphology(
     inputs = [image.node, *([] if mask is None else [_mask_node(mask, image)])]
     cost = KERNEL_NS["iteration"] * passes * steps + _PACKING_NS
     return image.lower(
-        Stencil(Call(kernel, settings), inputs, depth, dtype, workspace=_WORKSPACE, cost_ns=cost)
+        Stencil(
+            Call(kernel, settings),
+            inputs,
+            depth,
+            dtype,
+            workspace=_WORKSPACE,
+            overwrites=_WORKSPACE if dtype.kind == "b" else None,
+            cost_ns=cost,
+        )
     )
 
 

@@ -61,6 +61,9 @@ class StoredArray:
         Whether a shard that is not there holds the fill value, as zarr says, or is an error.
     """
 
+    #: What is read is made for the reader alone.
+    fresh = True
+
     def __init__(self, path: str | Place, commit: str | None, *, fill_missing: bool = False) -> None:
         # Absolute: a worker may run in another folder.
         self.path, self.commit, self.fill_missing = _absolute(path), commit, fill_missing
