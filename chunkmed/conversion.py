@@ -35,6 +35,8 @@ _DECODING_NS = 15.0
 class StackReader:
     """A DICOM stack as something to read boxes from: whole frames at a time."""
 
+    fresh = reuses = True
+
     def __init__(self, stack: dicom.Stack) -> None:
         self.stack = stack
         self.shape, self.dtype, self.token = stack.shape, np.dtype(stack.dtype), stack.token

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chunkmed import provenance, store
+from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, whole
 from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.evaluate import is_lasting
@@ -22,6 +23,8 @@ from chunkmed.grid import Grid
 
 __all__ = ["LevelPass", "planned_passes", "write_image"]
 
+#: Where shards of the usual thickness do not fit the budget, thinner ones are tried: so many times.
+_THINNER = (2, 4, 8, 16)
 #: Coarser levels of a block, in bytes per byte of the block.
 _COARSER_PER_BYTE = 0.4
 
@@ -121,17 +124,55 @@ def write_image(
     """
     if len(node.shape) == 5:
         node = Crop(node, whole(node.shape), (0, 4, 1, 2, 3))
-    dtype = np.dtype(np.uint8) if label and node.dtype == bool else node.dtype
     store.check_attributes({**attributes, **about})
-    # Everything that decides the bytes of the node: a write with the same fingerprint resumes.
-    times = None if trigger_time_ms is None else np.asarray(trigger_time_ms).tolist()
-    version = provenance.versions()["chunkmed"]
-    parts = (_lasting_token(node), repr(grid), times, str(dtype), name, attributes, about, pyramid, version)
-    fingerprint = provenance.content_hash(*parts)
-    levels = store.levels_of(grid, pyramid=pyramid)
-    padding = (attributes.get(name) for name in ("padding_value", "padding_limit"))
-    shrink = Shrink(label or dtype.kind == "b", *padding)
-    listing = provenance.step("save", name=name) if label else None
+    image = _Image(node, grid, name, attributes, about, trigger_time_ms, label, pyramid)
+    try:
+        _write(image, store.levels_of(grid, pyramid=pyramid), target, overwrite=overwrite)
+    except PlanError:
+        _write(image, _fitting(node, grid, _THINNER, pyramid=pyramid)[0], target, overwrite=overwrite)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """What is written, as in :func:`write_image`."""
+
+    node: Node
+    grid: Grid
+    name: str
+    attributes: Mapping[str, Any]
+    about: Mapping[str, Any]
+    trigger_time_ms: Any
+    label: bool
+    pyramid: bool
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of what is stored."""
+        return np.dtype(np.uint8) if self.label and self.node.dtype == bool else self.node.dtype
+
+    def fingerprint(self, thinner: int) -> str:
+        """Return a hash of everything that decides the bytes of the node: a write with the same resumes."""
+        times = None if self.trigger_time_ms is None else np.asarray(self.trigger_time_ms).tolist()
+        described = (
+            repr(self.grid),
+            times,
+            str(self.dtype),
+            self.name,
+            self.attributes,
+            self.about,
+            self.pyramid,
+        )
+        version = provenance.versions()["chunkmed"]
+        return provenance.content_hash(_lasting_token(self.node), *described, version, thinner)
+
+
+def _write(image: _Image, levels: Sequence[store.Level], target: store.Place, *, overwrite: bool) -> None:
+    """Write an image with its levels."""
+    node, dtype = image.node, image.dtype
+    fingerprint = image.fingerprint(levels[0].thinner)
+    padding = (image.attributes.get(name) for name in ("padding_value", "padding_limit"))
+    shrink = Shrink(image.label or dtype.kind == "b", *padding)
+    listing = provenance.step("save", name=image.name) if image.label else None
     with store.staged(target, fingerprint, listing=listing, overwrite=overwrite) as staging:
         if staging is None:
             # Committed by a call that was cut off before it could list the label image.
@@ -141,11 +182,11 @@ def write_image(
             levels,
             dtype,
             channels=node.shape[1] if len(node.shape) == 5 else 0,
-            name=name,
-            attributes=attributes,
-            about=about,
-            trigger_time_ms=trigger_time_ms,
-            label=label,
+            name=image.name,
+            attributes=image.attributes,
+            about=image.about,
+            trigger_time_ms=image.trigger_time_ms,
+            label=image.label,
         )
         targets = [_Target(*pair) for pair in zip(levels, writers, strict=True)]
 
@@ -162,7 +203,24 @@ def write_image(
 
 def planned_passes(node: Node, grid: Grid, *, pyramid: bool = True) -> list[LevelPass]:
     """Return the passes that writing an image takes; see :func:`write_image`."""
-    levels = store.levels_of(grid, pyramid=pyramid)
+    return _fitting(node, grid, (1, *_THINNER), pyramid=pyramid)[1]
+
+
+def _fitting(
+    node: Node, grid: Grid, thinner: Sequence[int], *, pyramid: bool
+) -> tuple[list[store.Level], list[LevelPass]]:
+    """Return levels with the thickest shards, of some, that fit the budget, and their passes."""
+    first, *rest = thinner
+    levels = store.levels_of(grid, pyramid=pyramid, thinner=first)
+    try:
+        return levels, _planned(node, levels)
+    except PlanError:
+        if not rest:
+            raise
+    return _fitting(node, grid, rest, pyramid=pyramid)
+
+
+def _planned(node: Node, levels: Sequence[store.Level]) -> list[LevelPass]:
     shapes = [(*node.shape[:-3], *level.grid.shape[1:]) for level in levels]
 
     def above(level: int) -> Node:

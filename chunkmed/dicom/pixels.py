@@ -14,6 +14,7 @@ from chunkmed.dicom.decode import Plane, Seen, read_planes
 from chunkmed.dicom.headers import Frame, Header, Layout
 from chunkmed.dicom.walk import common_folder
 from chunkmed.provenance import content_hash
+from chunkmed.reused import empty
 
 __all__ = ["Box", "Pixels", "pixels_of"]
 
@@ -70,7 +71,7 @@ class Pixels:
         shape: tuple[int, ...] = (t1 - t0, z1 - z0, rows[1] - rows[0], columns[1] - columns[0])
         if self.channels:
             shape = (*shape, c1 - c0)
-        out = np.empty(shape, dtype)
+        out = empty(shape, dtype)
         if out.size == 0:
             return out
         planes = (

@@ -19,6 +19,7 @@ from chunkmed.formats.nifti_extension import extension_grid
 from chunkmed.formats.nifti_header import LARGEST_HEADER, NiftiHeader, parse_header
 from chunkmed.grid import Grid
 from chunkmed.provenance import content_hash
+from chunkmed.reused import empty
 
 __all__ = ["NiftiReader"]
 
@@ -63,6 +64,8 @@ class NiftiReader:
         self.granule = self.chunks if self.compressed else (1, 1, 1, *self.shape[3:])
         self.reading_ns = _INFLATING_NS_PER_BYTE * self.header.stored.itemsize if self.compressed else None
         self.token = content_hash("nifti", self.path, self._seen)
+        #: Values that are scaled are made elsewhere.
+        self.reuses = self.header.slope == 1.0 and self.header.inter == 0.0
 
     def _check_size(self) -> None:
         there, needed = self._seen[0], self.header.offset + self.header.nbytes
@@ -111,7 +114,7 @@ class NiftiReader:
         shape, itemsize = self.header.shape, self.header.stored.itemsize
         (y0, y1), inner = box[2], box[3:]
         row = int(np.prod(shape[3:])) * itemsize
-        out = np.empty([b - a for a, b in box], self.header.stored)
+        out = empty([b - a for a, b in box], self.header.stored)
         rows = np.empty([y1 - y0, *shape[3:]], self.header.stored)
         cut = (slice(None), *(slice(a, b) for a, b in inner))
         with self._opened().reading() as at:

@@ -23,6 +23,7 @@ from chunkmed.formats.placing import Placing
 from chunkmed.formats.tiff_axes import axes_of, placing_of
 from chunkmed.formats.tiff_segments import read_page
 from chunkmed.provenance import content_hash
+from chunkmed.reused import empty
 
 __all__ = ["TiffReader", "open_tiff"]
 
@@ -104,6 +105,8 @@ class TiffReader:
         self.trailing = 2
         self.token = content_hash("tiff", paths, seen, shape)
 
+    fresh = reuses = True
+
     def finish(self, segment: tuple[int, int]) -> None:
         """Say what is read at once: rows, or strips and tiles of a size (y, x)."""
         lead = (1,) * (len(self.shape) - self.trailing)
@@ -127,7 +130,7 @@ class TiffReader:
             ``file-changed``, ``unreadable``, ``truncated-file``, ``damaged-file``.
         """
         lead = len(self.shape) - self.trailing
-        out = np.empty([b - a for a, b in box], self.dtype)
+        out = empty([b - a for a, b in box], self.dtype)
         for place, number in self._touched(box[:lead]):
             file, page, offset = (int(n) for n in self.planes[number])
             if offset >= 0:

@@ -17,6 +17,9 @@ __all__ = ["ArrayReader", "Constant"]
 class ArrayReader:
     """A NumPy array as something to read from."""
 
+    #: It takes no memory at all.
+    reuses = True
+
     def __init__(self, array: Array) -> None:
         self.array = array
         self.shape, self.dtype, self.chunks = array.shape, array.dtype, array.shape

@@ -77,6 +77,7 @@ class _Mixed:
     is_wide: Array
 
     label = "read labels"
+    fresh = reuses = True
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -44,7 +44,11 @@ Fetch = Callable[["Node", Box], Array]
 
 
 class Reader(Protocol):
-    """What a :class:`Source` reads from: a stored image, a DICOM stack, an array in memory."""
+    """What a :class:`Source` reads from: a stored image, a DICOM stack, an array in memory.
+
+    A reader may say that what it gives is ``fresh``, made for who asks and nobody else, and that it
+    ``reuses`` memory: it takes large arrays from :mod:`chunkmed.reused` only.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -186,14 +190,13 @@ _travelling = threading.local()
 class Source(Node):
     """A box of an array that something can read."""
 
-    reuses = True
-
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.shape = tuple(int(n) for n in reader.shape)
         self.dtype = np.dtype(reader.dtype)
         self.token = content_hash("source", reader.token)
         self.fresh = bool(getattr(reader, "fresh", False))
+        self.reuses = bool(getattr(reader, "reuses", False))
 
     def request(self, box: Box) -> tuple[Box | None, ...]:
         """Return nothing: a source has no inputs."""

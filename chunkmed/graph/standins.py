@@ -36,7 +36,7 @@ class Imagined:
     """
 
     #: As what is read of a store.
-    fresh = True
+    fresh = reuses = True
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, token: str, label: str) -> None:
         self.shape, self.dtype, self.token, self.label = shape, np.dtype(dtype), token, label

@@ -14,6 +14,7 @@ from chunkmed.graph.box import Box
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Source
 from chunkmed.provenance import content_hash
+from chunkmed.reused import empty
 from chunkmed.tracking import voxel_at
 from chunkmed.units import to_voxels
 
@@ -67,6 +68,8 @@ def region(image: xr.DataArray, at: Mapping[str, Any], radius: Any) -> xr.DataAr
 class _Ellipsoid:
     """A mask that is computed from one vector per axis: voxels whose sum is at most 1."""
 
+    fresh = reuses = True
+
     def __init__(self, parts: Sequence[Array]) -> None:
         self.parts = list(parts)
         self.shape = self.chunks = tuple(len(part) for part in parts)
@@ -76,7 +79,7 @@ class _Ellipsoid:
     def read(self, box: Box) -> Array:
         """Return the mask of a box."""
         cuts = [part[start:stop] for part, (start, stop) in zip(self.parts, box, strict=True)]
-        out = np.empty([len(cut) for cut in cuts], dtype=bool)
+        out = empty([len(cut) for cut in cuts], bool)
         *leading, last = cuts
         # Row by row: the sums are eight times the size of the mask.
         for index in np.ndindex(*out.shape[:-1]):

@@ -61,8 +61,8 @@ class StoredArray:
         Whether a shard that is not there holds the fill value, as zarr says, or is an error.
     """
 
-    #: What is read is made for the reader alone.
-    fresh = True
+    #: What is read is made for who asks alone, in memory that is used again.
+    fresh = reuses = True
 
     def __init__(self, path: str | Place, commit: str | None, *, fill_missing: bool = False) -> None:
         # Absolute: a worker may run in another folder.

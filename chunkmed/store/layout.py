@@ -43,7 +43,7 @@ def layout_of(shape: Sequence[int], parts: Sequence[int] = (1, 1, 1)) -> Layout:
     """
     leading = len(shape) - min(3, len(shape))
     axes = _SPACE[3 - (len(shape) - leading) :]
-    wanted = [_SHARD[a] // n for a, n in zip(axes, parts[-len(axes) :], strict=True)] if axes else []
+    wanted = [max(1, _SHARD[a] // n) for a, n in zip(axes, parts[-len(axes) :], strict=True)] if axes else []
     limits = [min(w, _INNER[a]) for w, a in zip(wanted, axes, strict=True)]
     inner = [1] * leading + [min(n, limit) for n, limit in zip(shape[leading:], limits, strict=True)]
     # A shard is a whole number of inner chunks, and no larger than it must be.

@@ -27,6 +27,8 @@ class Level:
     """Voxels of the level above that one voxel stands for, along z, y, x."""
     number: int = 0
     """0 is the full resolution."""
+    thinner: int = 1
+    """How many times thinner along z than usual its shards are: blocks are, where memory is small."""
 
     @property
     def parts(self) -> Factors:
@@ -36,7 +38,8 @@ class Level:
         makes both. Memory does not grow with the image then, and the finer level, which is most of
         the work, is not read again.
         """
-        return self.factors if self.number % 2 else (1, 1, 1)
+        z, y, x = self.factors if self.number % 2 else (1, 1, 1)
+        return z * self.thinner, y, x
 
     def factors_of(self, ndim: int) -> tuple[int, ...]:
         """Return the factors of all axes, 1 for those before z."""
@@ -48,8 +51,8 @@ class Level:
         return tuple((start // f, -(-stop // f)) for (start, stop), f in pairs)
 
 
-def levels_of(grid: Grid, *, pyramid: bool = True) -> list[Level]:
-    """Return all levels of an image, the full resolution first.
+def levels_of(grid: Grid, *, pyramid: bool = True, thinner: int = 1) -> list[Level]:
+    """Return all levels of an image, the full resolution first, with shards so many times thinner.
 
     An axis is halved while its step is below sqrt(2) times the finest one: y and x of thick slices
     come first, until the voxels are nearly cubes. Slices at uneven distances are never averaged.
@@ -64,9 +67,9 @@ def levels_of(grid: Grid, *, pyramid: bool = True) -> list[Level]:
     >>> [(level.factors, level.grid.shape) for level in levels_of(ct)]
     [((1, 1, 1), (1, 60, 512, 512)), ((1, 2, 2), (1, 60, 256, 256))]
     """
-    levels = [Level(grid, (1, 1, 1))]
+    levels = [Level(grid, (1, 1, 1), thinner=thinner)]
     while pyramid and (factors := _next_factors(levels[-1].grid)) is not None:
-        levels.append(Level(levels[-1].grid.shrunk(factors), factors, len(levels)))
+        levels.append(Level(levels[-1].grid.shrunk(factors), factors, len(levels), thinner))
     return levels
 
 
