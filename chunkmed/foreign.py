@@ -25,6 +25,7 @@ from chunkmed.graph.nodes import Crop, Node, Source
 from chunkmed.graph.trace import node_of
 from chunkmed.graph.views import view
 from chunkmed.grid import Grid
+from chunkmed.label_names import LABELS
 
 __all__ = ["Described", "is_foreign", "open_foreign"]
 
@@ -144,7 +145,7 @@ def _zarr(path: Path, described: Described, label: str | None, level: int) -> xr
     wanted = Described(described.spacing_mm, described.origin_mm, described.time_ms, dims, channel)
     placing = wanted.placing.over(Placing(found.spacing_mm, found.origin_mm, found.time_ms, found.direction))
     image = _arranged(Source(found.array), dims, placing, wanted, found.channels)
-    image.name = label or "image"
+    image.name = "image" if label is None else LABELS
     return image
 
 

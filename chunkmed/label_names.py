@@ -17,9 +17,11 @@ from chunkmed.graph.flipped import Flipped
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Crop, Node
 
-__all__ = ["ATTRIBUTE", "named", "names_of"]
+__all__ = ["ATTRIBUTE", "LABELS", "named", "names_of"]
 
 ATTRIBUTE = "label_names"
+#: Name of every image of labels, whatever it is called in its store: what tells it from other integers.
+LABELS = "labels"
 _OF = "of"
 
 

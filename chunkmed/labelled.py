@@ -17,7 +17,7 @@ from chunkmed.formats.dicom_seg import Segmentation, SegReader, is_segmentation,
 from chunkmed.formats.seg_placing import own_grid, placed_in
 from chunkmed.graph.nodes import Source
 from chunkmed.graph.views import view
-from chunkmed.label_names import named
+from chunkmed.label_names import LABELS, named
 from chunkmed.matching import Turn, on_grid_of, turned, whole_numbers
 from chunkmed.stored import open_store
 
@@ -120,7 +120,7 @@ def _foreign(
         if error.kind != "no-spacing" or like is None:
             raise
         return _by_shape(open_foreign(path, Described(1.0, None, None, dims), label=name), like, where)
-    labels = whole_numbers(labels.rename("labels").drop_attrs(deep=False))
+    labels = whole_numbers(labels.rename(LABELS).drop_attrs(deep=False))
     return labels if like is None else on_grid_of(labels, like, where)
 
 
@@ -143,7 +143,7 @@ def _segmentation(path: PathLike, name: str | None, like: xr.DataArray | None) -
     known = {n: text for n, text in found.segments.items() if n > 0 and only in (None, n)}
     if like is None:
         planes, count, grid = own_grid(found)
-        labels = attach(view(Source(SegReader(found, planes, count, only))), grid, name="labels")
+        labels = attach(view(Source(SegReader(found, planes, count, only))), grid, name=LABELS)
         return named(labels, _distinct(known))
     target = grid_of(four_dims(like))
     placed = placed_in(found, target)
@@ -157,7 +157,7 @@ def _segmentation(path: PathLike, name: str | None, like: xr.DataArray | None) -
         error.where = found.where
         raise error
     reader = SegReader(found, placed.planes, placed.count, only)
-    bare = xr.DataArray(view(Source(reader)), dims=("t", "z", "y", "x"), name="labels")
+    bare = xr.DataArray(view(Source(reader)), dims=("t", "z", "y", "x"), name=LABELS)
     out = turned(bare, Turn(placed.axes, placed.reversed), like, found.where)
     return named(out, _distinct(known))
 

@@ -17,6 +17,7 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Call, Crop, Node, Pointwise
 from chunkmed.graph.views import view
 from chunkmed.grid import Grid
+from chunkmed.label_names import LABELS
 
 __all__ = ["Turn", "on_grid_of", "turned", "whole_numbers"]
 
@@ -73,7 +74,7 @@ def turned(labels: xr.DataArray, turn: Turn, like: xr.DataArray, where: str) -> 
         raise _other(where, f"{count} time points, the image has {target.shape[0]}")
     one = count == 1 and target.shape[0] > 1
     grid = replace(target, time_ms=(0.0,)) if one else target
-    image = attach(view(node), grid, name="labels")
+    image = attach(view(node), grid, name=LABELS)
     if not one and "trigger_time_ms" in full.coords:
         image = image.assign_coords(trigger_time_ms=full.coords["trigger_time_ms"])
     # One time point stands for all of them, or for the one that was taken.

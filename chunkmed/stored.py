@@ -8,7 +8,7 @@ from chunkmed import store
 from chunkmed.coords import CHANNEL
 from chunkmed.graph.nodes import Source
 from chunkmed.graph.views import view
-from chunkmed.label_names import ATTRIBUTE, named
+from chunkmed.label_names import ATTRIBUTE, LABELS, named
 
 __all__ = ["open_levels", "open_store"]
 
@@ -35,7 +35,9 @@ def open_levels(array: store.StoredArray) -> list[tuple[xr.DataArray, store.Stor
 
 def _image(found: store.StoredImage, label: str | None) -> xr.DataArray:
     data = view(Source(found.array))
-    image = xr.DataArray(data, dims=found.dims, coords=found.coords, name=label or "image")
+    # Labels are told by this name: none of them is ever interpolated.
+    name = LABELS if label is not None or found.name == LABELS else "image"
+    image = xr.DataArray(data, dims=found.dims, coords=found.coords, name=name)
     image.attrs.update(found.attributes)
     if label is not None:
         image = named(image, image.attrs.pop(ATTRIBUTE, None))

@@ -250,6 +250,22 @@ def test_padding_is_what_lies_outside():
     assert (resample_like(image, other, cval=7).values == 7).all()
 
 
+@pytest.mark.parametrize("opened", ["of a store", "by name", "as an image", "turned"])
+def test_stored_labels_are_not_interpolated(tmp_path, opened):
+    values = np.random.default_rng(2).integers(0, 3, SHAPE).astype(np.int32) * 4
+    labels = attach(sourced(values, (1, 3, 4, 5)), grid()).rename("labels")
+    cm.save(attach(sourced(values, (1, 3, 4, 5)), grid()), tmp_path / "a.zarr")
+    cm.save(labels, tmp_path / "a.zarr", name="two")
+    cm.save(labels, tmp_path / "b.zarr")
+    found = {
+        "of a store": lambda: cm.open_labels(tmp_path / "a.zarr", "two"),
+        "by name": lambda: cm.open(tmp_path / "a.zarr", label="two"),
+        "as an image": lambda: cm.open(tmp_path / "b.zarr"),
+        "turned": lambda: cm.open_labels(tmp_path / "a.zarr").isel(y=slice(None, None, -1)),
+    }[opened]()
+    assert set(np.unique(resample(found, spacing="0.7 mm"))) == {0, 4, 8}
+
+
 def test_labels_onto_a_turned_grid():
     labels = attach(np.random.default_rng(1).integers(0, 4, SHAPE) * 50, grid()).rename("labels")
     found = resample_like(labels, slope(grid(direction=turned((0, 0, 15)))))

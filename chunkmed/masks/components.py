@@ -15,6 +15,7 @@ from chunkmed.graph.lookup import Remap
 from chunkmed.graph.nodes import Array
 from chunkmed.graph.reduce import Axes, label_statistics
 from chunkmed.kernels.moments import Moments
+from chunkmed.label_names import LABELS
 from chunkmed.ndimage.labels import embedded
 
 __all__ = ["chosen_components", "chosen_labels", "connecting", "space_axes_of"]
@@ -67,7 +68,7 @@ def chosen_components(
     structure = connecting(lifted, lifted.space_axes, connectivity)
     found = find_components(lifted.node, structure, sized=True, rim=rim, name="sizing objects")
     node = found.look_up(values(found, lifted.time_axis), what)
-    out: xr.DataArray = lifted.lower(node, name="labels")
+    out: xr.DataArray = lifted.lower(node, name=LABELS)
     return out
 
 
@@ -77,5 +78,5 @@ def chosen_labels(image: xr.DataArray, table: Callable[[Moments, Axes], Array]) 
     grid = Axes(lifted.node.shape, lifted.time_axis, lifted.space_axes)
     found = label_statistics(lifted.node, None, grid, name="sizing objects")
     tables = [table(part.objects, grid) for part in found]
-    out: xr.DataArray = lifted.lower(Remap(lifted.node, tables, lifted.time_axis), name="labels")
+    out: xr.DataArray = lifted.lower(Remap(lifted.node, tables, lifted.time_axis), name=LABELS)
     return out

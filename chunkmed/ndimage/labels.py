@@ -18,6 +18,7 @@ from chunkmed.graph.components import find_components
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.lookup import Lookup
 from chunkmed.graph.nodes import Array
+from chunkmed.label_names import LABELS
 
 __all__ = ["embedded", "label", "ranks"]
 
@@ -75,7 +76,7 @@ def label(
     connected = embedded(structure, along, len(image.node.shape))
     apart = image.time_axis if image.time_axis is not None and image.time_axis not in along else None
     node, counts = _label_node(image, connected, apart, output)
-    return image.lower(node, name="labels"), _counted(image, counts, apart)
+    return image.lower(node, name=LABELS), _counted(image, counts, apart)
 
 
 def embedded(structure: Any, along: Sequence[int], ndim: int) -> Array:

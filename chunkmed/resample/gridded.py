@@ -19,6 +19,7 @@ from chunkmed.graph.mapping import Mapping as Coordinates
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.views import view
 from chunkmed.grid import Grid
+from chunkmed.label_names import LABELS
 from chunkmed.ndimage.coefficients import Interpolation, check_dtype
 from chunkmed.ndimage.interpolation import warped
 
@@ -51,7 +52,7 @@ def checked_order(image: xr.DataArray, order: int, method: str | None) -> int:
     if not hasattr(order, "__index__") or not 0 <= operator.index(order) <= 5:
         raise InputError(f"order = {order!r}", kind="bad-order", fix="0 to 5")
     check_dtype(image.dtype, "an image")
-    is_labels = image.dtype == bool or (image.dtype.kind in "iu" and image.name == "labels")
+    is_labels = image.dtype == bool or (image.dtype.kind in "iu" and image.name == LABELS)
     return 0 if is_labels else orders[method]
 
 

@@ -72,6 +72,8 @@ class StoredImage:
     """The ``chunkmed`` attributes: versions, history, assumptions, commit."""
     levels: int
     """Number of resolutions, the full one included."""
+    name: str
+    """What it was called when it was written."""
 
 
 def create_image(
@@ -167,15 +169,17 @@ def open_image(store: Place, label: str | None = None, level: int = 0) -> Stored
 
 
 def _open(folder: Place, level: int) -> StoredImage:
-    about = _about(folder)
+    about, name = _about(folder)
     manifest = Manifest.read(folder)
     _check_complete(folder, manifest, str(about["commit"]))
-    return _read_image(folder, manifest, about, level)
+    return _read_image(folder, manifest, about, level, name)
 
 
-def _about(folder: Place) -> dict[str, Any]:
+def _about(folder: Place) -> tuple[dict[str, Any], str]:
+    """Return the ``chunkmed`` attributes of an image, and its name."""
     try:
-        about: dict[str, Any] = read_sealed(folder / "zarr.json")["attributes"]["chunkmed"]
+        attributes: dict[str, Any] = read_sealed(folder / "zarr.json")["attributes"]
+        about: dict[str, Any] = attributes["chunkmed"]
         about["commit"]
     except (OSError, KeyError) as error:
         raise not_ours(folder, error) from error
@@ -186,7 +190,7 @@ def _about(folder: Place) -> dict[str, Any]:
         if (folder / MANIFEST).is_file():
             raise
         raise not_ours(folder, error) from error
-    return about
+    return about, str(attributes["ome"]["multiscales"][0]["name"])
 
 
 def _check_complete(folder: Place, manifest: Manifest, commit: str) -> None:
@@ -204,7 +208,9 @@ def _check_complete(folder: Place, manifest: Manifest, commit: str) -> None:
         )
 
 
-def _read_image(folder: Place, manifest: Manifest, about: dict[str, Any], level: int) -> StoredImage:
+def _read_image(
+    folder: Place, manifest: Manifest, about: dict[str, Any], level: int, name: str
+) -> StoredImage:
     levels = len({key.split("/")[0] for key in manifest.objects if key.endswith("/image/zarr.json")})
     if not -levels <= level < levels:
         raise InputError(
@@ -220,7 +226,7 @@ def _read_image(folder: Place, manifest: Manifest, about: dict[str, Any], level:
     names = sorted({parts[1] for parts in below} - {"image", "zarr.json"})
     coords = {name: _read_coordinate(folder, manifest, f"{level}/{name}") for name in names}
     array = open_array(folder / array_path(level), str(about["commit"]))
-    return StoredImage(array, coords, tuple(meta["dimension_names"]), attributes, about, levels)
+    return StoredImage(array, coords, tuple(meta["dimension_names"]), attributes, about, levels, name)
 
 
 def _read_coordinate(folder: Place, manifest: Manifest, path: str) -> tuple[Any, ...]:

@@ -469,7 +469,7 @@ def test_names_that_are_no_names(saved, name):
 @pytest.mark.parametrize("name", ["left-ventricle_2", "0", "v1.2", "c"])
 def test_names_that_are_names(saved, name):
     found = cm.save(cm.open(saved) > 3, saved, name=name)
-    assert found.dtype == np.uint8 and found.name == name
+    assert found.dtype == np.uint8 and found.name == "labels"
     assert rooms.label_names(saved) == sorted(["body", name])
     assert rooms.verify(saved) == []
     assert np.array_equal(zarr.open_group(saved, mode="r")[f"labels/{name}/0/image"][...], found.values)
@@ -516,7 +516,7 @@ def test_a_label_that_is_not_there(saved):
 
 
 def test_open_labels(saved):
-    assert cm.open_labels(saved).name == "body"
+    assert cm.open_labels(saved).name == cm.open(saved, label="body").name == "labels"
     found = cm.open_labels(saved, "body", like=cm.open(saved))
     np.testing.assert_array_equal(found.values, values_of() > 50)
     other = image_of(on=grid(origin_mm=(0.0, 0.0, 0.0)))
