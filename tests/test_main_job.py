@@ -120,7 +120,9 @@ def test_fmri(real_data, tmp_path):
 def test_chest_ct(real_data, tmp_path):
     run("threshold-objects", real_data / "ct_chest_ge_cmbcrc", tmp_path, below=-400, above="none")
     rows = read_csv(tmp_path / "table.csv")
+    # The lungs with the airways, and the air in the table that the patient lies on.
     assert [round(float(row["volume_ml"])) for row in rows] == [1590, 835]
+    assert float(rows[0]["center_of_mass_y_mm"]) < float(rows[1]["center_of_mass_y_mm"])
     assert not (tmp_path / "curve.csv").exists()
 
 
