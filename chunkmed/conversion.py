@@ -65,7 +65,7 @@ def convert(
     time_ms: Any = None,
     dims: Sequence[str] | None = None,
     channel: str | int | None = None,
-    overwrite: bool = False,
+    overwrite: store.Overwrite = False,
     pyramid: bool = True,
     keep_phi: bool = False,
 ) -> xr.DataArray:
@@ -94,8 +94,9 @@ def convert(
         What the frames of a file are whose headers do not say it.
     spacing_mm, origin_mm, time_ms, dims, channel : optional
         What an image that is not DICOM does not say itself, see :func:`chunkmed.open`.
-    overwrite : bool, default False
+    overwrite : bool or "changed", default False
         Replace an existing store, its label images included; what chunkmed did not write never.
+        ``"changed"`` leaves a store alone that the very same call made.
     pyramid : bool, default True
         Write coarser levels too, for viewers.
     keep_phi : bool, default False
@@ -143,7 +144,9 @@ def convert(
     return open_store(target)
 
 
-def _write_widening(stack: dicom.Stack, target: store.Place, overwrite: bool, pyramid: bool) -> None:
+def _write_widening(
+    stack: dicom.Stack, target: store.Place, overwrite: store.Overwrite, pyramid: bool
+) -> None:
     try:
         _write_stack(stack, target, overwrite, pyramid)
     except SourceError as error:
@@ -166,7 +169,9 @@ def refuse_dicom_options(series: str | int | None, choices: Choices, keep_phi: b
         raise InputError("a series is chosen of DICOM", kind="bad-series", fix="leave it out")
 
 
-def _write_foreign(image: xr.DataArray, target: store.Place, overwrite: bool, pyramid: bool) -> None:
+def _write_foreign(
+    image: xr.DataArray, target: store.Place, overwrite: store.Overwrite, pyramid: bool
+) -> None:
     write_image(
         lift(image).node,
         grid_of(image),
@@ -208,7 +213,7 @@ def _chosen(source: Any, series: str | int | None, choices: Choices) -> dicom.St
     return stack
 
 
-def _write_stack(stack: dicom.Stack, target: store.Place, overwrite: bool, pyramid: bool) -> None:
+def _write_stack(stack: dicom.Stack, target: store.Place, overwrite: store.Overwrite, pyramid: bool) -> None:
     assumptions = [*stack.assumptions, *stack.warnings]
     about = {
         "assumptions": list(dict.fromkeys(assumptions)),

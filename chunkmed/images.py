@@ -118,7 +118,7 @@ def save(
     store_path: PathLike | store.ObjectPath,
     *,
     name: str | None = None,
-    overwrite: bool = False,
+    overwrite: store.Overwrite = False,
     pyramid: bool = True,
 ) -> xr.DataArray:
     """Compute an image block by block into a store, whole or not at all.
@@ -131,9 +131,9 @@ def save(
         A new store, or with ``name`` the store that the label image belongs to.
     name : str, optional
         Save as a label image of this name: integers or a mask, on the grid of the store's image.
-    overwrite : bool, default False
+    overwrite : bool or "changed", default False
         Replace what is there: an image with its label images, or one label image. What chunkmed did
-        not write is never replaced.
+        not write is never replaced. ``"changed"`` leaves alone what the very same call made.
     pyramid : bool, default True
         Write coarser levels too, for viewers: means (padding and NaN left out), for a label image
         the most frequent label.

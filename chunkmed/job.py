@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ import xarray as xr
 from chunkmed import cardiac, images, provenance, store
 from chunkmed.coords import time_dim_of
 from chunkmed.dicom import Choices, Stack
-from chunkmed.errors import InputError, SourceError, StoreError
+from chunkmed.errors import ChunkmedError, InputError, SourceError, StoreError
 from chunkmed.foreign import Described, is_foreign, refuse_described
 from chunkmed.graph.budget import current_budget, peak_bytes
 from chunkmed.outputs import Outputs
@@ -22,6 +23,7 @@ from chunkmed.report import summary_picture, write_json, write_table
 
 __all__ = ["JobResult", "run_job", "split_label"]
 
+_IMAGE = "image.zarr"
 _SIZES = ("volume_ml", "area_mm2", "area_px", "volume_vox")
 _VALUE_MEASURES = ("sum", "mean", "standard_deviation", "minimum", "maximum")
 
@@ -103,12 +105,13 @@ def run_job(
         _check_source(source)
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
     described = Described(spacing_mm, channel=channel)
-    with Outputs(out) as outputs:
+    with Outputs(out) as outputs, _saying_what_is_kept(outputs):
         result = JobResult(outputs.place)
-        target = result.out / "image.zarr"
+        target = result.out / _IMAGE
         there = resume and store.has_image(target)
+        replaced = _replaced(outputs, target, overwrite=overwrite)
         image = (
-            images.open(target) if there else _stored(source, target, series, choices, described, overwrite)
+            images.open(target) if there else _stored(source, target, series, choices, described, replaced)
         )
         given = {name: _given(recipe, name, path, image) for name, path in (labels or {}).items()}
         pipeline = Pipeline(recipe, image, given)
@@ -116,17 +119,38 @@ def run_job(
         result.files.append(target)
         kept = store.label_names(target) if there else []
         for name in recipe.save:
-            pipeline.replace(name, _saved(pipeline, name, target, kept, overwrite))
+            pipeline.replace(name, _saved(pipeline, name, target, kept, replaced))
         tables = _measure(pipeline, result, outputs)
         curve = _curve(tables, image, pipeline, result, outputs)
         _draw(pipeline, tables, curve, result, outputs)
         result.seconds = time.monotonic() - started
         _finish(pipeline, target, result, outputs)
+        outputs.end()
     return result
 
 
+@contextmanager
+def _saying_what_is_kept(outputs: Outputs) -> Iterator[None]:
+    try:
+        yield
+    except ChunkmedError as error:
+        if not error.kept and outputs.begun and store.has_image(outputs.place / _IMAGE):
+            error.kept = f"{_IMAGE}: the corrected command goes on from there"
+        raise
+
+
+def _replaced(outputs: Outputs, target: store.Place, *, overwrite: bool) -> store.Overwrite:
+    """Return what of the stores that are there is replaced.
+
+    What an earlier call left that did not end well is no result: of it, what would be the same is taken,
+    and the rest is replaced.
+    """
+    begun = outputs.begin(own=overwrite or not target.exists())
+    return overwrite or ("changed" if begun else False)
+
+
 def _saved(
-    pipeline: Pipeline, name: str, target: store.Place, kept: Sequence[str], overwrite: bool
+    pipeline: Pipeline, name: str, target: store.Place, kept: Sequence[str], overwrite: store.Overwrite
 ) -> xr.DataArray:
     """Return a label image of the store, written now where it is not kept from before."""
     if name in kept:
@@ -154,7 +178,7 @@ def _stored(
     series: str | None,
     choices: Choices,
     described: Described,
-    overwrite: bool,
+    overwrite: store.Overwrite,
 ) -> xr.DataArray:
     place = None if isinstance(source, Stack) else store.locate(source)
     if place is not None and store.is_store(place) and store.is_ours(place):

@@ -13,6 +13,9 @@ from chunkmed.store import ObjectPath, Place, is_url, locate
 
 __all__ = ["Outputs"]
 
+#: There while a job runs, and after one that did not end well.
+_UNFINISHED = ".unfinished"
+
 
 class Outputs:
     """A place for tables, pictures and stores; a context manager.
@@ -46,6 +49,32 @@ class Outputs:
             # As it was given: messages name it so.
             self.place = self.folder = _made_folder(found if is_url(out) else Path(out))
 
+    def begin(self, *, own: bool) -> bool:
+        """Note that a job is under way here; return whether an earlier one did not end well.
+
+        Parameters
+        ----------
+        own : bool
+            Whether all that will lie here is this job's: else nothing is noted.
+        """
+        begun = self.begun
+        if own and not begun:
+            _write(self.place / _UNFINISHED)
+        return begun
+
+    @property
+    def begun(self) -> bool:
+        """Whether a job is noted that has not ended well."""
+        return (self.place / _UNFINISHED).exists()
+
+    def end(self) -> None:
+        """Note that the job ended well."""
+        mark = self.place / _UNFINISHED
+        if isinstance(mark, ObjectPath):
+            mark.remove()
+        else:
+            mark.unlink(missing_ok=True)
+
     def publish(self, files: Iterable[Path]) -> list[Place]:
         """Bring finished files to their place; return where they are."""
         if not isinstance(self.place, ObjectPath):
@@ -68,6 +97,13 @@ class Outputs:
     ) -> None:
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+def _write(mark: Place) -> None:
+    if isinstance(mark, ObjectPath):
+        mark.write(b"")
+    else:
+        mark.touch()
 
 
 def _made_folder(out: Path) -> Path:

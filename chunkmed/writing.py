@@ -96,7 +96,7 @@ def write_image(
     about: Mapping[str, Any],
     trigger_time_ms: Any = None,
     label: bool = False,
-    overwrite: bool = False,
+    overwrite: store.Overwrite = False,
     pyramid: bool = True,
 ) -> None:
     """Compute a node block by block into a node folder of a store.
@@ -117,8 +117,8 @@ def write_image(
         Time of each slice, shape (t, z).
     label : bool
         Whether it is a label image of the store two folders up.
-    overwrite : bool
-        Replace what is there.
+    overwrite : bool or "changed"
+        Replace what is there; unless this very write made it.
     pyramid : bool
         Whether coarser levels are written too.
     """
@@ -166,7 +166,9 @@ class _Image:
         return provenance.content_hash(_lasting_token(self.node), *described, version, thinner)
 
 
-def _write(image: _Image, levels: Sequence[store.Level], target: store.Place, *, overwrite: bool) -> None:
+def _write(
+    image: _Image, levels: Sequence[store.Level], target: store.Place, *, overwrite: store.Overwrite
+) -> None:
     """Write an image with its levels."""
     node, dtype = image.node, image.dtype
     fingerprint = image.fingerprint(levels[0].thinner)

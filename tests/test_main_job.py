@@ -8,11 +8,17 @@ import json
 import warnings
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
+import chunkmed as cm
+from chunkmed import job
+from chunkmed.coords import attach
+from chunkmed.errors import InputError, StoreError
+from chunkmed.grid import Grid
 from chunkmed.job import JobResult, run_job
 from chunkmed.recipe import load
 from chunkmed.testing import BeatingEllipsoid, write_study
@@ -140,3 +146,56 @@ def test_cine_without_geometry(real_data, tmp_path):
     labels = xr.open_zarr(tmp_path / "image.zarr", group="labels/ventricle/0").image.values
     assert areas == [int((frame == 1).sum()) for frame in labels]
     assert any("area_px" in text for text in json.loads((tmp_path / "assumptions.json").read_text()))
+
+
+def small_ct(path, value=0):
+    grid = Grid(*(tuple(np.arange(n) * 2.0) for n in (6, 20, 20)), time_ms=(0.0,))
+    values = np.full((1, 6, 20, 20), value, np.int16)
+    values[:, :, 4:9, 4:9] = 1000
+    cm.save(attach(da.from_array(values, chunks=values.shape), grid, attrs={"modality": "CT"}), path)
+    return path
+
+
+def test_the_corrected_command_goes_on(tmp_path, monkeypatch):
+    source, out = small_ct(tmp_path / "ct.zarr"), tmp_path / "out"
+    with pytest.raises(InputError) as failed:
+        run("threshold-objects", source, out, above="abc")
+    assert "image.zarr" in failed.value.kept and "corrected command" in failed.value.kept
+    shard = out / "image.zarr" / "0" / "image" / "c" / "0" / "0" / "0" / "0"
+    image = shard.stat().st_ino
+    # It gets further: the label image is there, and nothing beyond.
+    monkeypatch.setattr(job, "write_table", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run("threshold-objects", source, out, above=500, clear=[])
+    monkeypatch.undo()
+    assert cm.open_labels(out / "image.zarr").max() == 1
+    result = run("threshold-objects", source, out, above=500)
+    assert shard.stat().st_ino == image
+    assert float(result.table.volume_ml.values.sum()) == 6 * 5 * 5 * 8 / 1000
+    # Now it is a result.
+    with pytest.raises(StoreError, match="exists"):
+        run("threshold-objects", source, out, above=500)
+    with pytest.raises(StoreError, match="exists"):
+        run("threshold-objects", source, out, above=500)
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_another_image_replaces_what_a_failed_call_left(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(InputError):
+        run("threshold-objects", small_ct(tmp_path / "a.zarr"), out, above="abc")
+    run("threshold-objects", small_ct(tmp_path / "b.zarr", value=7), out, above=500)
+    assert int(cm.open(out / "image.zarr").min()) == 7
+
+
+def test_an_image_of_somebody_else_is_left_alone(tmp_path):
+    source, out = small_ct(tmp_path / "ct.zarr"), tmp_path / "out"
+    small_ct(out / "image.zarr", value=7)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="exists") as refused:
+            run("threshold-objects", source, out, above=500)
+        assert not refused.value.kept
+    assert int(cm.open(out / "image.zarr").min()) == 7

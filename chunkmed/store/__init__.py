@@ -29,6 +29,7 @@ from chunkmed.store.nodes import has_image, is_store, node_of
 from chunkmed.store.options import storage_options, use_storage_options
 from chunkmed.store.place import ObjectPath, Place, is_url, locate
 from chunkmed.store.pyramid import Level, levels_of, owned_levels, unit_of
+from chunkmed.store.refused import Overwrite
 from chunkmed.store.sealed import check_attributes
 from chunkmed.store.verify import verify
 
@@ -40,6 +41,7 @@ __all__ = [
     "Layout",
     "Level",
     "ObjectPath",
+    "Overwrite",
     "Place",
     "Staging",
     "StoredArray",

@@ -14,11 +14,11 @@ from typing import Any
 from chunkmed.errors import StoreError
 from chunkmed.provenance import content_hash
 from chunkmed.store.answers import NO_ANSWER
-from chunkmed.store.listing import is_unlisted, list_attempt
+from chunkmed.store.listing import is_unlisted, is_whole, list_attempt
 from chunkmed.store.manifest import Manifest, Objects
 from chunkmed.store.place import ObjectPath
 from chunkmed.store.pointer import ATTEMPT, POINTER, Pointer, attempt_name, overtaken
-from chunkmed.store.refused import exists_already, not_replaceable
+from chunkmed.store.refused import Overwrite, exists_already, not_replaceable
 from chunkmed.store.sealed import open_sealed, sealed_bytes
 
 __all__ = ["Attempt", "attempted"]
@@ -148,13 +148,17 @@ def _read(place: ObjectPath) -> bytes | None:
 
 @contextmanager
 def attempted(
-    target: ObjectPath, fingerprint: str, listing: Mapping[str, Any] | None, overwrite: bool
+    target: ObjectPath, fingerprint: str, listing: Mapping[str, Any] | None, overwrite: Overwrite
 ) -> Iterator[Attempt | None]:
     """Give a node to write on an object store; see :func:`chunkmed.store.staged`."""
     label = None if listing is None else target.name
     store = target if listing is None else target.parent.parent
-    pointer = Pointer.read(store, replacing=overwrite and label is None)
+    pointer = Pointer.read(store, replacing=bool(overwrite) and label is None)
     committed = pointer.node(label)
+    kept = overwrite == "changed" and committed is not None
+    if kept and committed is not None and is_whole(committed, fingerprint, label=label is not None):
+        yield None
+        return
     if label is not None and committed is not None and is_unlisted(committed, fingerprint):
         # The commit was made, and cut off before it was listed.
         Attempt(target, fingerprint, pointer, label).sweep(pointer)
@@ -182,7 +186,7 @@ def _told(attempt: Attempt) -> Iterator[None]:
         raise overtaken(attempt.target) from error
 
 
-def _check_replaceable(target: ObjectPath, pointer: Pointer, label: str | None, overwrite: bool) -> None:
+def _check_replaceable(target: ObjectPath, pointer: Pointer, label: str | None, overwrite: Overwrite) -> None:
     if pointer.name(label) is not None and not overwrite:
         raise exists_already(target)
     if label is None and pointer.tag is None:

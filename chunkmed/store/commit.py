@@ -20,12 +20,12 @@ import google_crc32c
 from chunkmed.errors import StoreError
 from chunkmed.store import files
 from chunkmed.store.attempts import Attempt, attempted
-from chunkmed.store.listing import is_our_node, is_unlisted, list_label
+from chunkmed.store.listing import is_our_node, is_unlisted, is_whole, list_label
 from chunkmed.store.lock import locked
 from chunkmed.store.manifest import MANIFEST, Manifest, Objects, file_checksum
 from chunkmed.store.naming import LEFT, OLD, PARTIAL
 from chunkmed.store.place import ObjectPath, Place
-from chunkmed.store.refused import exists_already, not_replaceable
+from chunkmed.store.refused import Overwrite, exists_already, not_replaceable
 
 __all__ = ["Staging", "repair", "staged", "writing"]
 
@@ -110,11 +110,12 @@ def staged(
     fingerprint: str,
     *,
     listing: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
+    overwrite: Overwrite = False,
 ) -> Iterator[Staging | Attempt | None]:
     """Give a node to write; it takes the place of ``target`` when the block ends well.
 
-    None is given where the same write was committed before and cut off before it was listed.
+    None is given where the same write was committed before: cut off before it was listed, or, where only
+    what is ``"changed"`` is overwritten, whole.
 
     Parameters
     ----------
@@ -125,8 +126,8 @@ def staged(
     listing : mapping, optional
         For a label image: the record of the history under which it is listed in its store, two
         folders up, before the lock of the store is let go.
-    overwrite : bool
-        Whether a node that is there is replaced.
+    overwrite : bool or "changed"
+        Whether a node that is there is replaced; of another fingerprint only.
 
     Raises
     ------
@@ -147,6 +148,9 @@ def staged(
             _check_below(target, store)
             stack.enter_context(locked(store))
             _finish_exchange(target)
+            if overwrite == "changed" and is_whole(target, fingerprint, label=listing is not None):
+                yield None
+                return
             unlisted = listing is not None and is_unlisted(target, fingerprint)
             if not unlisted and os.path.lexists(target):
                 _check_replaceable(target, overwrite)
@@ -179,7 +183,7 @@ def _check_below(target: Path, store: Path) -> None:
         )
 
 
-def _check_replaceable(target: Path, overwrite: bool) -> None:
+def _check_replaceable(target: Path, overwrite: Overwrite) -> None:
     if not overwrite:
         raise exists_already(target)
     if not is_our_node(target) and not _is_empty(target):

@@ -27,6 +27,7 @@ __all__ = [
     "consolidated",
     "is_our_node",
     "is_unlisted",
+    "is_whole",
     "label_names",
     "list_attempt",
     "list_label",
@@ -120,6 +121,19 @@ def is_unlisted(label: Place, commit: str) -> bool:
         return False
     known = copies.get(f"labels/{label.name}", {}).get("attributes", {}).get("chunkmed", {})
     return bool(known.get("commit") != commit)
+
+
+def is_whole(node: Place, commit: str, *, label: bool) -> bool:
+    """Whether what a write made is there: committed, no object missing, listed where it is a label image."""
+    try:
+        manifest = Manifest.read(node)
+    except StoreError as error:
+        if error.kind in NO_ANSWER:
+            raise
+        return False
+    if manifest.commit != commit or any(manifest.missing(node)):
+        return False
+    return not (label and is_unlisted(node, commit))
 
 
 def is_our_node(folder: Path) -> bool:

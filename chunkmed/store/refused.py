@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from chunkmed.errors import StoreError
 from chunkmed.store.place import Place
 
-__all__ = ["exists_already", "not_replaceable"]
+__all__ = ["Overwrite", "exists_already", "not_replaceable"]
+
+#: Whether what is there is replaced: never, always, or unless the very same write made it.
+Overwrite: TypeAlias = bool | Literal["changed"]
 
 
 def exists_already(target: Place) -> StoreError:

@@ -24,6 +24,7 @@ from chunkmed.graph.scratch import Scratch, scratch_below
 from chunkmed.job import run_job
 from chunkmed.recipe import load
 from chunkmed.store import answers, files
+from chunkmed.store.pointer import Pointer
 from chunkmed.testing import BeatingEllipsoid, write_study
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -212,6 +213,22 @@ def test_what_is_there_is_not_replaced_unasked(kept):
     local.write_image(f"{kept}-b", 1)
     refused("exists", lambda: cm.save(local.image(1), f"{kept}-b"))
     refused("no-label", lambda: cm.open(f"{kept}-b", label="body"))
+
+
+def test_only_what_changed_is_overwritten(kept):
+    place = rooms.locate(kept)
+    cm.save(local.image(1), kept)
+    cm.save(local.image(1) > 3, kept, name="body")
+    pointer = Pointer.read(place)
+    cm.save(local.image(1), kept, overwrite="changed")
+    cm.save(local.image(1) > 3, kept, name="body", overwrite="changed")
+    assert Pointer.read(place) == pointer
+    cm.save(local.image(1) > 4, kept, name="body", overwrite="changed")
+    now = Pointer.read(place)
+    assert now.image == pointer.image and now.labels != pointer.labels
+    cm.save(local.image(2), kept, overwrite="changed")
+    assert Pointer.read(place).image != pointer.image and rooms.label_names(place) == []
+    assert rooms.verify(place) == []
 
 
 def test_damage_is_named(kept):

@@ -540,3 +540,32 @@ def test_a_half_written_label_is_not_seen(saved):
         warnings.simplefilter("error")
         with xr.open_datatree(saved, engine="zarr") as tree:
             assert set(tree["labels"].children) == {"body", "bone"}
+
+
+def inodes(folder):
+    return {p: p.stat().st_ino for p in objects(folder)}
+
+
+def test_only_what_changed_is_overwritten(saved):
+    image, label = inodes(saved), inodes(saved / "labels" / "body")
+    with small_blocks((2, 3, 4)):
+        same = cm.save(image_of(), saved, overwrite="changed")
+        cm.save(same > 50, saved, name="body", overwrite="changed")
+    assert inodes(saved) == image and inodes(saved / "labels" / "body") == label
+    assert rooms.verify(saved) == [] and len(rooms.describe(saved)["labels"]) == 1
+    with small_blocks((2, 3, 4)):
+        cm.save(same > 60, saved, name="body", overwrite="changed")
+    assert inodes(saved) == image and not {*inodes(saved / "labels" / "body").values()} & {*label.values()}
+    np.testing.assert_array_equal(cm.open_labels(saved).values, values_of() > 60)
+    with small_blocks((2, 3, 4)):
+        cm.save(image_of() + 1, saved, overwrite="changed")
+    np.testing.assert_array_equal(cm.open(saved).values, values_of() + 1)
+    assert rooms.label_names(saved) == [] and leftovers(saved.parent) == []
+
+
+def test_what_is_not_whole_has_changed(saved):
+    objects(saved)[0].unlink()
+    with small_blocks((2, 3, 4)):
+        cm.save(image_of(), saved, overwrite="changed")
+    assert rooms.verify(saved) == []
+    np.testing.assert_array_equal(cm.open(saved).values, values_of())
