@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chunkmed import provenance, store
-from chunkmed.errors import PlanError
 from chunkmed.graph.box import Box, whole
-from chunkmed.graph.costs import encoding_bytes
 from chunkmed.graph.evaluate import is_lasting
 from chunkmed.graph.nodes import Array, Crop, Node, Source
-from chunkmed.graph.passes import make_program
 from chunkmed.graph.program import Program
-from chunkmed.graph.shrunk import Shrink, Shrunk
-from chunkmed.graph.standins import Imagined
+from chunkmed.graph.shrunk import Shrink
 from chunkmed.grid import Grid
+from chunkmed.levels import LevelPlan, plan_levels
 
-__all__ = ["LevelPass", "planned_passes", "write_image"]
-
-#: Where shards of the usual thickness do not fit the budget, thinner ones are tried: so many times.
-_THINNER = (2, 4, 8, 16)
-#: Coarser levels of a block, in bytes per byte of the block.
-_COARSER_PER_BYTE = 0.4
+__all__ = ["write_image"]
 
 
 @dataclass(frozen=True)
@@ -75,17 +67,6 @@ class _WriteBlock:
         return keys
 
 
-@dataclass(frozen=True)
-class LevelPass:
-    """One reading of an image: the level it makes, and those that its blocks hold whole."""
-
-    program: Program
-    first: int
-    """Number of the finest level it makes."""
-    count: int
-    """How many levels it makes."""
-
-
 def write_image(
     node: Node,
     grid: Grid,
@@ -126,10 +107,8 @@ def write_image(
         node = Crop(node, whole(node.shape), (0, 4, 1, 2, 3))
     store.check_attributes({**attributes, **about})
     image = _Image(node, grid, name, attributes, about, trigger_time_ms, label, pyramid)
-    try:
-        _write(image, store.levels_of(grid, pyramid=pyramid), target, overwrite=overwrite)
-    except PlanError:
-        _write(image, _fitting(node, grid, _THINNER, pyramid=pyramid)[0], target, overwrite=overwrite)
+    # Before anything is touched: what does not fit is refused at once.
+    _write(image, plan_levels(node, grid, pyramid=pyramid), target, overwrite=overwrite)
 
 
 @dataclass(frozen=True)
@@ -166,11 +145,9 @@ class _Image:
         return provenance.content_hash(_lasting_token(self.node), *described, version, thinner)
 
 
-def _write(
-    image: _Image, levels: Sequence[store.Level], target: store.Place, *, overwrite: store.Overwrite
-) -> None:
+def _write(image: _Image, plan: LevelPlan, target: store.Place, *, overwrite: store.Overwrite) -> None:
     """Write an image with its levels."""
-    node, dtype = image.node, image.dtype
+    node, dtype, levels = image.node, image.dtype, plan.levels
     fingerprint = image.fingerprint(levels[0].thinner)
     padding = (image.attributes.get(name) for name in ("padding_value", "padding_limit"))
     shrink = Shrink(image.label or dtype.kind == "b", *padding)
@@ -196,78 +173,15 @@ def _write(
             folder = staging.folder / store.array_path(level)
             return Source(store.open_array(folder, staging.fingerprint))
 
-        shards = [writer.layout.shard for writer in writers]
-        # All are planned before the first runs: what does not fit is refused at once.
-        for each in list(_passes(node, dtype, levels, shards, above, shrink)):
+        # All are planned before the first runs.
+        for each in list(plan.with_sources(above, shrink)):
             task = _WriteBlock(tuple(targets[each.first : each.first + each.count]), shrink)
             _run(each.program, task, staging)
-
-
-def planned_passes(node: Node, grid: Grid, *, pyramid: bool = True) -> list[LevelPass]:
-    """Return the passes that writing an image takes; see :func:`write_image`."""
-    return _fitting(node, grid, (1, *_THINNER), pyramid=pyramid)[1]
-
-
-def _fitting(
-    node: Node, grid: Grid, thinner: Sequence[int], *, pyramid: bool
-) -> tuple[list[store.Level], list[LevelPass]]:
-    """Return levels with the thickest shards, of some, that fit the budget, and their passes."""
-    first, *rest = thinner
-    levels = store.levels_of(grid, pyramid=pyramid, thinner=first)
-    try:
-        return levels, _planned(node, levels)
-    except PlanError:
-        if not rest:
-            raise
-    return _fitting(node, grid, rest, pyramid=pyramid)
-
-
-def _planned(node: Node, levels: Sequence[store.Level]) -> list[LevelPass]:
-    shapes = [(*node.shape[:-3], *level.grid.shape[1:]) for level in levels]
-
-    def above(level: int) -> Node:
-        token = provenance.content_hash("level", node.token, level)
-        return Source(Imagined(shapes[level], node.dtype, token, f"read level {level}"))
-
-    shards = [store.layout_of(shape, level.parts).shard for shape, level in zip(shapes, levels, strict=True)]
-    return list(_passes(node, node.dtype, levels, shards, above, Shrink(False, None)))
 
 
 def _lasting_token(node: Node) -> str:
     """Return the token of a node, a new one where it may name other values later: that never resumes."""
     return node.token if is_lasting([node]) else uuid.uuid4().hex
-
-
-def _passes(
-    node: Node,
-    dtype: np.dtype[Any],
-    levels: Sequence[store.Level],
-    shards: Sequence[Sequence[int]],
-    above: Callable[[int], Node],
-    shrink: Shrink,
-) -> Iterator[LevelPass]:
-    """Yield as few passes as blocks allow: a level that one does not own is made from the last it does."""
-    done = 0
-    while done < len(levels):
-        if done:
-            node = Shrunk(above(done - 1), levels[done].factors, shrink)
-        program, count = _pass(node, dtype, levels[done:], shards[done:])
-        yield LevelPass(program, done, count)
-        done += count
-
-
-def _pass(
-    node: Node, dtype: np.dtype[Any], levels: Sequence[store.Level], shards: Sequence[Sequence[int]]
-) -> tuple[Program, int]:
-    units = [store.unit_of(levels, shards, count) for count in range(len(levels) - 1, -1, -1)]
-    program = make_program(
-        [node],
-        unit=units[-1],
-        wishes=units[:-1],
-        sink_bytes=_COARSER_PER_BYTE * dtype.itemsize if len(levels) > 1 else 0.0,
-        sink_fixed_bytes=encoding_bytes(shards[0], dtype.itemsize),
-    )
-    return program, 1 + len(list(store.owned_levels(levels, shards, program.plan.block)))
 
 
 def _run(program: Program, task: _WriteBlock, staging: store.Staging | store.Attempt) -> None:

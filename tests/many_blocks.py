@@ -54,6 +54,7 @@ def small_blocks(sides: Sequence[int] = (3, 4, 5), most: int | None = None) -> I
         stack.enter_context(patch("chunkmed.graph.standins.layout_of", layout_of))
         stack.enter_context(patch("chunkmed.store.arrays.layout_of", layout_of))
         stack.enter_context(patch("chunkmed.store.image.layout_of", layout_of))
+        stack.enter_context(patch("chunkmed.levels.layout_of", layout_of))
         yield
 
 

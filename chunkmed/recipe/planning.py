@@ -17,11 +17,11 @@ from chunkmed.graph.passes import make_program
 from chunkmed.graph.program import PlannedOnly, Program, planning
 from chunkmed.graph.standins import Imagined, NotMadeError
 from chunkmed.graph.views import view
+from chunkmed.levels import plan_levels
 from chunkmed.provenance import content_hash
 from chunkmed.recipe.model import Measurement, Recipe, Step
 from chunkmed.recipe.operations import INTENSITIES
 from chunkmed.recipe.pipeline import Pipeline
-from chunkmed.writing import planned_passes
 
 __all__ = ["PlannedPass", "plan_recipe"]
 
@@ -111,7 +111,7 @@ class _Planner(Pipeline):
     def save(self, name: str) -> None:
         """Note the passes that write a step with its coarser levels; it is read from disk afterwards."""
         node = lift(self[name]).node
-        for each in planned_passes(node, grid_of(self[name])):
+        for each in plan_levels(node, grid_of(self[name])).passes:
             level = f", level {each.first}" if each.first else ""
             # The last node of a program is what it writes.
             self._note(f"save {name}{level}", each.program, written=each.program.nodes[0])

@@ -16,9 +16,9 @@ from chunkmed.graph.nodes import Source
 from chunkmed.graph.plan import make_plan
 from chunkmed.graph.views import view
 from chunkmed.grid import Grid
+from chunkmed.levels import plan_levels
 from chunkmed.store.layout import layout_of
 from chunkmed.units import parse_bytes
-from chunkmed.writing import planned_passes
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -235,7 +235,7 @@ def written(reader):
     steps = [tuple(0.7 * i for i in range(size)) for size in reader.shape[1:]]
     on = Grid(z_mm=steps[0], y_mm=steps[1], x_mm=steps[2])
     with cm.config(memory="16 GB", workers=2):
-        passes = planned_passes(Source(reader), on)
+        passes = plan_levels(Source(reader), on).passes
     assert passes[0].program.plan.shape[1] == n
     return passes
 

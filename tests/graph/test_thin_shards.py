@@ -12,7 +12,7 @@ from chunkmed.coords import attach, grid_of
 from chunkmed.errors import PlanError
 from chunkmed.graph.lift import lift
 from chunkmed.grid import Grid
-from chunkmed.writing import planned_passes
+from chunkmed.levels import plan_levels
 
 SHAPE = (1, 70, 300, 280)
 
@@ -61,7 +61,7 @@ def test_as_thin_as_the_budget_asks(tmp_path, mask, distances, pyramid):
 def test_planned_as_it_is_done(tmp_path, mask):
     image = ndi.distance_transform_edt(mask)
     with cm.config(memory=f"{smallest_mb(image, tmp_path / 'a.zarr')} MB", workers=1):
-        planned = planned_passes(lift(image).node, grid_of(image), pyramid=False)
+        planned = plan_levels(lift(image).node, grid_of(image), pyramid=False).passes
         cm.save(image, tmp_path / "a.zarr", pyramid=False)
     assert planned[-1].program.plan.block[1] % thickness(tmp_path / "a.zarr") == 0
 
