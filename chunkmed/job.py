@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
@@ -14,11 +14,12 @@ import xarray as xr
 from chunkmed import cardiac, images, provenance, store
 from chunkmed.coords import time_dim_of
 from chunkmed.dicom import Choices, Stack
-from chunkmed.errors import ChunkmedError, InputError, SourceError, StoreError
-from chunkmed.foreign import Described, is_foreign, refuse_described
+from chunkmed.errors import ChunkmedError, InputError, PlanError, StoreError
+from chunkmed.foreign import Described
 from chunkmed.graph.budget import current_budget, peak_bytes
+from chunkmed.inputs import Input
 from chunkmed.outputs import Outputs
-from chunkmed.recipe import Pipeline, Recipe
+from chunkmed.recipe import Pipeline, Recipe, plan_recipe
 from chunkmed.report import summary_picture, write_json, write_table
 
 __all__ = ["JobResult", "run_job", "split_label"]
@@ -101,18 +102,16 @@ def run_job(
     """
     started = time.monotonic()
     recipe.check_parameters(set(labels or {}))
-    if not isinstance(source, Stack):
-        _check_source(source)
     choices = Choices(allow_missing, allow_irregular, merge_series, frames)
-    described = Described(spacing_mm, channel=channel)
+    wanted = Input(source, series, choices, Described(spacing_mm, channel=channel))
+    if not resume:
+        _rehearse(recipe, wanted.open(), labels or {})
     with Outputs(out) as outputs, _saying_what_is_kept(outputs):
         result = JobResult(outputs.place)
         target = result.out / _IMAGE
         there = resume and store.has_image(target)
         replaced = _replaced(outputs, target, overwrite=overwrite)
-        image = (
-            images.open(target) if there else _stored(source, target, series, choices, described, replaced)
-        )
+        image = images.open(target) if there else wanted.write(target, replaced)
         given = {name: _given(recipe, name, path, image) for name, path in (labels or {}).items()}
         pipeline = Pipeline(recipe, image, given)
         result.image_bytes = int(image.nbytes)
@@ -164,39 +163,15 @@ def _given(recipe: Recipe, name: str, path: str | os.PathLike[str], image: xr.Da
     return images.open_labels(*split_label(path), like=image, names=names)
 
 
-def _check_source(source: str | os.PathLike[str]) -> None:
-    """Refuse a path that is not there before an output folder is made for it."""
-    if not store.locate(source).exists() and not is_foreign(source):
-        raise SourceError(
-            "no such file or folder", kind="no-such-path", where=str(source), fix="check the path"
-        )
+def _rehearse(recipe: Recipe, image: xr.DataArray, labels: Mapping[str, Any]) -> None:
+    """Refuse steps that cannot be done before an image is written for them.
 
-
-def _stored(
-    source: Any,
-    target: store.Place,
-    series: str | None,
-    choices: Choices,
-    described: Described,
-    overwrite: store.Overwrite,
-) -> xr.DataArray:
-    place = None if isinstance(source, Stack) else store.locate(source)
-    if place is not None and store.is_store(place) and store.is_ours(place):
-        refuse_described(described)
-        if series is not None:
-            raise InputError("a store holds one series", kind="bad-series", fix="leave --series out")
-        if choices != Choices():
-            raise InputError("these options are for DICOM", kind="not-dicom", fix="leave them out")
-        return images.save(images.open(source), target, overwrite=overwrite)
-    return images.convert(
-        source,
-        target,
-        series=series,
-        overwrite=overwrite,
-        **asdict(choices),
-        spacing_mm=described.spacing_mm,
-        channel=described.channel,
-    )
+    What a user's own function reads is not known: such recipes are not rehearsed. Whether passes fit the
+    budget is seen when they are planned on what was written.
+    """
+    if not any(":" in step.do for step in recipe.steps):
+        with suppress(PlanError):
+            plan_recipe(recipe, image, labels)
 
 
 def split_label(path: str | os.PathLike[str]) -> tuple[str, str | None]:

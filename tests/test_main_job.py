@@ -156,18 +156,26 @@ def small_ct(path, value=0):
     return path
 
 
+def test_what_cannot_be_done_is_refused_before_anything_is_written(tmp_path):
+    source, out = small_ct(tmp_path / "ct.zarr"), tmp_path / "out"
+    for settings in ({"above": "abc"}, {"clear": ["w"]}, {"above": [1]}):
+        with pytest.raises(InputError):
+            run("threshold-objects", source, out, **settings)
+    with pytest.raises(InputError, match="outside"):
+        run("ejection-fraction", source, out, seed={"lps": [0, 0, 999]})
+    assert not out.exists()
+
+
 def test_the_corrected_command_goes_on(tmp_path, monkeypatch):
     source, out = small_ct(tmp_path / "ct.zarr"), tmp_path / "out"
-    with pytest.raises(InputError) as failed:
-        run("threshold-objects", source, out, above="abc")
+    # The image and its label image are there, and nothing beyond.
+    monkeypatch.setattr(job, "write_table", failing)
+    with pytest.raises(StoreError) as failed:
+        run("threshold-objects", source, out, above=500, clear=[])
+    monkeypatch.undo()
     assert "image.zarr" in failed.value.kept and "corrected command" in failed.value.kept
     shard = out / "image.zarr" / "0" / "image" / "c" / "0" / "0" / "0" / "0"
     image = shard.stat().st_ino
-    # It gets further: the label image is there, and nothing beyond.
-    monkeypatch.setattr(job, "write_table", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run("threshold-objects", source, out, above=500, clear=[])
-    monkeypatch.undo()
     assert cm.open_labels(out / "image.zarr").max() == 1
     result = run("threshold-objects", source, out, above=500)
     assert shard.stat().st_ino == image
@@ -179,14 +187,16 @@ def test_the_corrected_command_goes_on(tmp_path, monkeypatch):
         run("threshold-objects", source, out, above=500)
 
 
-def interrupted(*_):
-    raise KeyboardInterrupt
+def failing(*_):
+    raise StoreError("the disk is full", kind="unwritable")
 
 
-def test_another_image_replaces_what_a_failed_call_left(tmp_path):
+def test_another_image_replaces_what_a_failed_call_left(tmp_path, monkeypatch):
     out = tmp_path / "out"
-    with pytest.raises(InputError):
-        run("threshold-objects", small_ct(tmp_path / "a.zarr"), out, above="abc")
+    monkeypatch.setattr(job, "write_table", failing)
+    with pytest.raises(StoreError):
+        run("threshold-objects", small_ct(tmp_path / "a.zarr"), out, above=500)
+    monkeypatch.undo()
     run("threshold-objects", small_ct(tmp_path / "b.zarr", value=7), out, above=500)
     assert int(cm.open(out / "image.zarr").min()) == 7
 

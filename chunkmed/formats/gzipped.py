@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import os
 import threading
+import weakref
 import zlib
 from typing import Any
 
@@ -99,6 +100,8 @@ class GzipFile:
 
     def _open(self) -> None:
         self._handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        # Not __del__: at the end of Python modules may be gone already.
+        self._close = weakref.finalize(self, os.close, self._handle)
         first = _Cursor(self._handle, os.path.basename(self.path))  # noqa: PTH119 - may not be UTF-8
         self._places, self._kept, self._furthest = [0], [first], first.copy()
 
@@ -155,12 +158,7 @@ class GzipFile:
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
-
-    def __del__(self) -> None:
-        self.close()
+        self._close()
 
 
 def check_end(cursor: _Cursor) -> None:

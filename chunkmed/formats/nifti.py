@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,8 @@ class _Plain:
 
     def __init__(self, path: str, where: str, seen: tuple[int, int], header: NiftiHeader) -> None:
         self.where, self._handle = where, _open_same(path, where, seen)
+        # Not __del__: at the end of Python modules may be gone already.
+        weakref.finalize(self, os.close, self._handle)
 
     def bytes(self, start: int, stop: int) -> bytes:
         """Return a range of the file."""
@@ -222,10 +225,6 @@ class _Plain:
             if not got:
                 raise SourceError("the file is cut off", kind="truncated-file", where=self.where)
             done += got
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", -1) >= 0:
-            os.close(self._handle)
 
 
 class _Packed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ def level_of(image: xr.DataArray, level: float | str, where: xr.DataArray | None
     """Return a level as a number: "otsu" is found for the whole image."""
     if level == "otsu":
         return float(intensity.otsu(image, where, padding=padding))
-    if isinstance(level, str):
+    # Of a recipe it may be whatever TOML holds; an array (one level per time point) is compared as it is.
+    if isinstance(level, str | bytes | bool | Sequence | Mapping):
         raise InputError(f"{level!r} is not a level", kind="bad-level", fix='give a number or "otsu"')
     return level

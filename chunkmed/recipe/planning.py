@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ class PlannedPass:
     cost: Pass
 
 
-def plan_recipe(recipe: Recipe, image: xr.DataArray) -> list[PlannedPass]:
+def plan_recipe(recipe: Recipe, image: xr.DataArray, given: Collection[str] = ()) -> list[PlannedPass]:
     """Return all passes that a recipe takes on an image, in order.
 
     Parameters
@@ -46,6 +47,8 @@ def plan_recipe(recipe: Recipe, image: xr.DataArray) -> list[PlannedPass]:
         What to do; its parameters are set already.
     image : DataArray
         The input. Nothing of it is read.
+    given : collection of str, optional
+        Steps that label images will stand in for.
 
     Raises
     ------
@@ -54,8 +57,9 @@ def plan_recipe(recipe: Recipe, image: xr.DataArray) -> list[PlannedPass]:
     PlanError
         If a pass does not fit the budget.
     """
-    recipe.check_parameters(recipe.labels)
-    planner = _Planner(recipe, image)
+    labels = {*recipe.labels, *given}
+    recipe.check_parameters(labels)
+    planner = _Planner(recipe, image, labels)
     for name in recipe.save:
         planner.save(name)
     for wanted in recipe.measurements:
@@ -72,8 +76,8 @@ def _unread(image: xr.DataArray, name: str) -> xr.DataArray:
 class _Planner(Pipeline):
     """A pipeline that notes passes in place of running them."""
 
-    def __init__(self, recipe: Recipe, image: xr.DataArray) -> None:
-        super().__init__(recipe, image, {name: _unread(image, name) for name in recipe.labels})
+    def __init__(self, recipe: Recipe, image: xr.DataArray, labels: Collection[str]) -> None:
+        super().__init__(recipe, image, {name: _unread(image, name) for name in labels})
         self.passes: list[PlannedPass] = []
 
     def _make(self, step: Step) -> xr.DataArray:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import pickle
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -400,3 +404,22 @@ def test_a_side_above_32767_takes_version_2(tmp_path):
     assert isinstance(nib.load(path), nib.Nifti2Image)
     np.testing.assert_array_equal(cm.open(path), image)
     assert cm.open(path).cm.grid == image.cm.grid
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_program_ends_without_a_word(tmp_path, name):
+    image = cm.open(np.arange(24, dtype=np.int16).reshape(1, 2, 3, 4), spacing_mm=(5.0, 1.0, 1.0))
+    cm.to_nifti(image, tmp_path / name)
+    script = f"import chunkmed as cm; image = cm.open({str(tmp_path / name)!r}); print(image.values.sum())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("276\n", "")
+
+
+def test_files_are_closed_with_their_image(tmp_path):
+    image = cm.open(np.arange(24, dtype=np.int16).reshape(1, 2, 3, 4), spacing_mm=(5.0, 1.0, 1.0))
+    before = set(Path("/proc/self/fd").iterdir())
+    for name in ("a.nii", "a.nii.gz"):
+        cm.to_nifti(image, tmp_path / name)
+        assert cm.open(tmp_path / name).values.sum() == 276
+    gc.collect()
+    assert set(Path("/proc/self/fd").iterdir()) <= before
