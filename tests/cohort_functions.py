@@ -23,6 +23,12 @@ def first(image):
     return int(image.isel(t=0, z=0, y=0, x=0).compute(scheduler="synchronous"))
 
 
+def bright(image):
+    """Return the first value as that of an object, where it is more than 1: dark images hold nothing."""
+    values = [value] if (value := first(image)) > 1 else []
+    return xr.Dataset({"brightest": ("label", values)}, {"label": [1][: len(values)]})
+
+
 def value(image):
     """Return the value of the first voxel and the number of voxels."""
     return xr.Dataset({"first_value": first(image), "voxels": image.size})

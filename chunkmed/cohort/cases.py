@@ -15,7 +15,16 @@ import pyarrow.parquet as pq
 from chunkmed.drafts import draft_of
 from chunkmed.errors import StoreError
 
-__all__ = ["COLUMNS", "Case", "Spec", "read_cases", "read_columns", "read_specs", "write_cases"]
+__all__ = [
+    "COLUMNS",
+    "Case",
+    "Spec",
+    "read_cases",
+    "read_columns",
+    "read_groups",
+    "read_specs",
+    "write_cases",
+]
 
 CASES, SOURCES = "cases.parquet", "sources.private.parquet"
 _TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
@@ -127,6 +136,25 @@ def read_columns(out: Path, *names: str) -> dict[str, list[Any]]:
     """Return some columns of the cases, in order."""
     table = _read(out / CASES, list(names))
     return {name: table[name].to_pylist() for name in names}
+
+
+def group_names(out: Path) -> list[str]:
+    """Return what the pattern of the case id names beside ``case``: columns of ``cases.parquet``."""
+    path = out / CASES
+    if not path.is_file():
+        raise no_cohort(out)
+    return [name for name in pq.read_schema(path).names if name not in COLUMNS]
+
+
+def read_groups(out: Path) -> dict[str, dict[str, str]]:
+    """Return the values of these, by case: ``{"visit": "base"}``."""
+    names = group_names(out)
+    columns = read_columns(out, "case", *names)
+    values = zip(*(columns[name] for name in names), strict=True) if names else ((),) * len(columns["case"])
+    return {
+        case: {name: value or "" for name, value in zip(names, row, strict=True)}
+        for case, row in zip(columns["case"], values, strict=True)
+    }
 
 
 def read_cases(out: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chunkmed.cohort.cases import read_columns
+from chunkmed.cohort.cases import group_names, read_columns, read_groups
 from chunkmed.cohort.outcomes import Outcome, case_folder, read_outcome
 from chunkmed.errors import InputError, StoreError
 
@@ -36,7 +36,12 @@ def schemas(out: Path) -> dict[str, pa.Schema]:
             known = found.setdefault(name, {})
             for column, kind in columns:
                 known[column] = _wider(known.get(column), _TYPES.get(kind, pa.int64()))
-    return {name: pa.schema([*_KEYS, *columns.items()]) for name, columns in sorted(found.items())}
+    groups = group_names(out)
+    return {
+        # A column of the table itself comes before one of the same name in the pattern of the case id.
+        name: pa.schema([*_KEYS, *((g, pa.string()) for g in groups if g not in columns), *columns.items()])
+        for name, columns in sorted(found.items())
+    }
 
 
 def _wider(known: pa.DataType | None, new: pa.DataType) -> pa.DataType:
@@ -47,6 +52,7 @@ def _wider(known: pa.DataType | None, new: pa.DataType) -> pa.DataType:
 
 def parts(out: Path, name: str, schema: pa.Schema) -> Iterator[pa.Table]:
     """Yield the rows of one case after the other."""
+    groups = read_groups(out)
     for outcome in outcomes(out):
         if name not in outcome.tables:
             continue
@@ -62,12 +68,12 @@ def parts(out: Path, name: str, schema: pa.Schema) -> Iterator[pa.Table]:
                 kept="the other cases are as they were",
                 fix=f"remove the folder {path.parent} and resume: the case runs again",
             ) from error
-        keys = {"case_id": outcome.case_id, "case": outcome.case}
+        keys = {**groups[outcome.case], "case_id": outcome.case_id, "case": outcome.case}
         arrays = [
-            pa.array([keys[field.name]] * len(table), pa.string())
-            if field.name in keys
-            else table[field.name].cast(field.type)
+            table[field.name].cast(field.type)
             if field.name in table.column_names
+            else pa.array([keys[field.name]] * len(table), pa.string())
+            if field.name in keys
             else pa.nulls(len(table), field.type)
             for field in schema
         ]

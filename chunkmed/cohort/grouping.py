@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from chunkmed.cohort.cases import read_columns
+from chunkmed.cohort.cases import group_names, read_columns, read_groups
 from chunkmed.cohort.gathering import gathered, outcomes, parts, schemas
 from chunkmed.cohort.outcomes import Outcome, case_folder
 from chunkmed.cohort.outliers import Distribution, Outlier, distributions, keys_of, outliers_of
@@ -24,7 +24,8 @@ from chunkmed.report import Card, Group, write_group_page, write_json
 
 __all__ = ["grouped"]
 
-_RECORD = ("case_id", "case", "state", "kind", "message", "seconds", "peak_bytes", "attempts", "memory_bytes")
+_RECORD = ("state", "kind", "message", "seconds", "peak_bytes", "attempts", "memory_bytes")
+_NOTHING = "nothing was found: no row in the table"
 
 
 def grouped(out: Path, *, page: bool = True) -> dict[str, Any]:
@@ -35,19 +36,21 @@ def grouped(out: Path, *, page: bool = True) -> dict[str, Any]:
         for name, schema in schemas(out).items():
             _write_table(folder / name, parts(out, name, schema), schema)
         ended = list(outcomes(out))
-        _write_rows(folder / "cases.csv", _RECORD, ([getattr(o, n) for n in _RECORD] for o in ended))
         failed = [outcome for outcome in ended if outcome.failed]
-        names = ("case_id", "case", "kind", "message")
-        _write_rows(folder / "failures.csv", names, ([getattr(o, n) for n in names] for o in failed))
-        measured = list(distributions(gathered(out)))
+        _write_outcomes(out, folder / "failures.csv", ("kind", "message"), failed)
+        table = gathered(out)
+        rows = Counter(table["case"].to_pylist())
+        _write_outcomes(out, folder / "cases.csv", _RECORD, ended, rows)
+        empty = {o.case for o in ended if not o.failed and "table" in o.tables and not rows[o.case]}
+        measured = list(distributions(table))
         far = [each for distribution in measured for each in outliers_of(distribution)]
         _write_rows(
             folder / "outliers.csv", [f.name for f in fields(Outlier)], (asdict(o).values() for o in far)
         )
-        summary = _summary(out, ended, measured, far)
+        summary = _summary(out, ended, measured, far, empty)
         write_json(folder / "summary.json", summary)
         if page:
-            write_group_page(folder, _group(out, ended, measured, far, summary))
+            write_group_page(folder, _group(out, ended, measured, far, summary, empty))
     except OSError as error:
         why = error.strerror or str(error)
         raise StoreError(
@@ -89,8 +92,34 @@ def _write_rows(path: Path, names: Sequence[str], rows: Iterable[Iterable[Any]])
         writer.writerows(rows)
 
 
+def _write_outcomes(
+    out: Path,
+    path: Path,
+    names: Sequence[str],
+    ended: Sequence[Outcome],
+    rows: Mapping[str, int] | None = None,
+) -> None:
+    """Write a line for each case: its names, some facts, and how many rows of the table are its."""
+    groups = read_groups(out)
+    more = [name for name in group_names(out) if name not in names]
+    counted = [] if rows is None else ["rows"]
+    _write_rows(
+        path,
+        ["case_id", "case", *more, *names, *counted],
+        (
+            [
+                *(o.case_id, o.case),
+                *(groups[o.case][name] for name in more),
+                *(getattr(o, name) for name in names),
+                *([] if rows is None else [rows.get(o.case, 0)]),
+            ]
+            for o in ended
+        ),
+    )
+
+
 def _summary(
-    out: Path, ended: list[Outcome], measured: list[Distribution], far: list[Outlier]
+    out: Path, ended: list[Outcome], measured: list[Distribution], far: list[Outlier], empty: Collection[str]
 ) -> dict[str, Any]:
     columns = read_columns(out, "selected")
     kinds = Counter(outcome.kind for outcome in ended if outcome.failed)
@@ -101,6 +130,7 @@ def _summary(
         "done": len(done),
         "failed": len(ended) - len(done),
         "failures": dict(sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))),
+        "without_objects": len(empty),
         "outliers": len(far),
         "measures": {each.name: _numbers(each.values) for each in measured},
         "seconds": round(sum(outcome.seconds for outcome in ended), 3),
@@ -125,22 +155,23 @@ def _group(
     measured: list[Distribution],
     far: list[Outlier],
     summary: dict[str, Any],
+    empty: Collection[str],
 ) -> Group:
-    marks: dict[str, list[str]] = {}
+    marks = {case: [_NOTHING] for case in empty}
     for outlier in far:
         marks.setdefault(outlier.case, []).append(
             f"{outlier.measure} of {outlier.label} is {outlier.value:.4g}"
             if outlier.label
             else f"{outlier.measure} is {outlier.value:.4g}"
         )
-    cards = []
+    cards, groups = [], read_groups(out)
     for outcome in ended:
         folder = case_folder(out, outcome.case)
         picture = folder / "picture.png"
         cards.append(
             Card(
                 outcome.case,
-                outcome.case_id,
+                " / ".join((outcome.case_id, *groups[outcome.case].values())),
                 picture if picture.is_file() else None,
                 folder,
                 kind=outcome.kind,

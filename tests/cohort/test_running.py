@@ -1,5 +1,6 @@
 """Cases run apart from one another; what is done stays done; what fails has a name."""
 
+import csv
 import functools
 import json
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import cohort_functions as functions
 import pytest
 import xarray as xr
+from small_stores import write_store
 
 import chunkmed as cm
 from chunkmed import store
@@ -269,3 +271,23 @@ def test_bad_limits(stores, tmp_path):
         cm.cohort.open(tmp_path / "nothing")
     with pytest.raises(StoreError, match="no cohort here"):
         cm.cohort.status(tmp_path / "nothing")
+
+
+def test_visits_and_cases_without_objects_are_in_the_group(tmp_path):
+    for number, name in enumerate(["p1/base", "p1/late", "p2/base"], 1):
+        write_store(tmp_path / "in" / name / "image.zarr", number)
+    out = tmp_path / "out"
+    cohort = planned(tmp_path / "in", out, functions.bright, case_id="{case}/{visit}")
+    cohort.run()
+    summary = cohort.group()
+    assert summary["done"] == 3 and summary["without_objects"] == 1
+    table = cm.cohort.table(out)
+    assert table.select(["case_id", "visit", "brightest"]).to_pylist() == [
+        {"case_id": "p1", "visit": "late", "brightest": 2},
+        {"case_id": "p2", "visit": "base", "brightest": 3},
+    ]
+    with (out / "group" / "cases.csv").open() as file:
+        rows = [(row["case_id"], row["visit"], row["rows"]) for row in csv.DictReader(file)]
+    assert rows == [("p1", "base", "0"), ("p1", "late", "1"), ("p2", "base", "1")]
+    page = (out / "group" / "index.html").read_text()
+    assert "p1 / base" in page and "nothing was found" in page
