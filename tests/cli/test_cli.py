@@ -97,8 +97,8 @@ def test_convert_and_scan(study, tmp_path):
 
 def test_two_series_where_one_is_wanted(study, tmp_path):
     done = chunkmed("run", "threshold-objects", study, tmp_path / "out")
-    refused(done, 1, "2 series", "choose one of")
-    key = done.stderr.split("choose one of ")[1].split()[0]
+    refused(done, 1, "2 series", "choose one with --series", "chunkmed scan")
+    key = done.stderr.split("chunkmed scan PATH: ")[1].split()[0]
     listed = chunkmed("scan", study)
     assert key in listed.stdout
     chosen = chunkmed("run", "threshold-objects", study, tmp_path / "out", "--series", key)
