@@ -80,6 +80,17 @@ def test_no_dicom_in_it(tmp_path):
     assert named.stdout.split() == [identifier, str(tmp_path / "in" / "readme.txt")]
 
 
+def test_a_file_that_is_no_dicom_is_named_as_it_was_given(tmp_path):
+    (tmp_path / "notes.md").write_text("not an image")
+    done = chunkmed("convert", tmp_path / "notes.md", tmp_path / "a.zarr")
+    refused(done, 1, f"where   {tmp_path / 'notes.md'}", "why     not DICOM", "give a DICOM file")
+    assert "chunkmed which" not in done.stderr
+    # What lies in a folder keeps its name for itself.
+    done = chunkmed("scan", tmp_path)
+    refused(done, 1, f"where   {tmp_path}\n", "chunkmed which")
+    assert "notes.md" not in done.stderr
+
+
 def test_convert_and_scan(study, tmp_path):
     """One series to a store, its selector taken from what scan prints as JSON."""
     listed = chunkmed("scan", study, "--json")
