@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from chunkmed.cli.groups import Group
+
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
@@ -33,7 +35,7 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(Group):
     """Commands are imported when they are called: help must not wait for them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -96,6 +98,9 @@ def _run(given: list[str], debug: bool, as_json: bool) -> int:
         told, code = failure.interrupted(ended)
         kept: BaseException = error
     except Exception as error:
+        if text := failure.help_in(error):
+            click.echo(text)
+            return 2
         told, code = failure.described(error)
         kept = error
     if debug:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from chunkmed.cli.groups import Group
 from chunkmed.cli.options import budget_options, cluster_options, connected
 from chunkmed.errors import InputError
 
@@ -49,7 +50,7 @@ def _dicom(command: Any) -> Any:
     return command
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Run a recipe on many series, each in a process of its own; nothing is lost when one fails."""
 

@@ -16,7 +16,7 @@ import click
 
 from chunkmed.errors import ChunkmedError
 
-__all__ = ["INTERRUPTED", "SOME_FAILED", "TERMINATED", "described", "show"]
+__all__ = ["INTERRUPTED", "SOME_FAILED", "TERMINATED", "described", "help_in", "interrupted", "show"]
 
 #: Exit codes beside 0, all done, and those of the errors: 1, failed, and 2, wrong usage.
 SOME_FAILED, INTERRUPTED, TERMINATED = 3, 130, 143
@@ -41,6 +41,13 @@ def described(error: BaseException) -> tuple[ChunkmedError, int]:
         what = f"the system refused: {error.strerror}"
         return ChunkmedError(what, kind="system-error", where=_raised_in(error), kept=_RESUMES), 1
     return _unexpected(error), 1
+
+
+def help_in(error: BaseException) -> str:
+    """Return the help that is shown for a group without a command, empty for other errors."""
+    # Before 8.2 click printed it itself.
+    kind = getattr(click.exceptions, "NoArgsIsHelpError", ())
+    return error.format_message() if isinstance(error, kind) and isinstance(error, click.UsageError) else ""
 
 
 def interrupted(terminated: bool) -> tuple[ChunkmedError, int]:

@@ -143,7 +143,10 @@ def test_misspelt_key(study, tmp_path):
 
 def test_wrong_usage(study, tmp_path):
     assert chunkmed("run").returncode == 2
-    assert chunkmed("frobnicate").returncode == 2
+    refused(chunkmed("frobnicate"), 2, "no command 'frobnicate'", "chunkmed --help")
+    refused(chunkmed("convrt", study, tmp_path / "o"), 2, "did you mean 'convert'?")
+    refused(chunkmed("cohort", "stats"), 2, "did you mean 'status'?")
+    refused(chunkmed("recipe", "shw"), 2, "did you mean 'show'?")
     refused(chunkmed("run", "treshold-objects", study, tmp_path / "o"), 2, "did you mean 'threshold-objects'")
     refused(
         chunkmed("run", "threshold-objects", study / "a", tmp_path / "o", "--set", "cuont=1"), 2, "'count'"
@@ -152,6 +155,13 @@ def test_wrong_usage(study, tmp_path):
     small = chunkmed("run", "threshold-objects", study / "a", tmp_path / "o", "--memory", "9 MB")
     refused(small, 1, "does not fit", "memory=")
     assert not (tmp_path / "o" / "image.zarr").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("cohort",), ("recipe",)])
+def test_help_where_no_command_is_given(words):
+    done = chunkmed(*words)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.startswith("Usage: chunkmed") and "\nCommands:\n" in done.stdout
 
 
 def test_recipe_commands():
