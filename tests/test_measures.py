@@ -277,6 +277,14 @@ def test_errors():
         assert refused.value.kind == kind
 
 
+def test_a_text_is_one_measure_and_a_misspelt_one_is_told_the_nearest():
+    labels, image = random_pair()
+    xr.testing.assert_identical(cm.measure(labels, what="volume_ml"), cm.measure(labels, what=["volume_ml"]))
+    for what in ("volum_ml", ["volum_ml"]):
+        with pytest.raises(InputError, match="did you mean 'volume_ml'"):
+            cm.measure(labels, image, what)
+
+
 def test_big_integers_do_not_overflow():
     values = np.full(grid().shape, 60_000, np.uint16)
     image = attach(sourced(values, (1, 2, 3, 4)), grid())

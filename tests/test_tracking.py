@@ -144,6 +144,12 @@ def test_a_time_point_that_is_not_there(t):
     assert refused.value.kind == "point-outside"
 
 
+def test_bare_numbers_are_no_point():
+    with pytest.raises(InputError, match="voxel") as refused:
+        cm.follow(labelled(drifting()), at=(1, 2, 3))
+    assert refused.value.kind == "bad-point"
+
+
 def test_without_time():
     labels = labelled(drifting()).isel(t=2)
     found = cm.follow(labels, at={"voxel": (1, 7, 7)})

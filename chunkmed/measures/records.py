@@ -16,6 +16,7 @@ from chunkmed.measures import places, shapes
 from chunkmed.measures.about import About
 from chunkmed.measures.parts import COUNTS, MOMENTS, SURFACE, Bins, Found, Part
 from chunkmed.measures.quantiles import percentiles
+from chunkmed.names import nearest
 
 __all__ = ["MEASURES", "PERCENTILE", "Measure", "histogram", "is_measure", "percentile", "record_of"]
 
@@ -265,4 +266,5 @@ def record_of(measure: str | Measure) -> Measure:
     if match := PERCENTILE.match(measure):
         return percentile(float(match[1]))
     names = f"{', '.join(MEASURES)}, percentile_<0 to 100>"
-    raise InputError(f"there is no measure {measure!r}", kind="no-measure", fix=f"choose of {names}")
+    fix = nearest(measure, MEASURES, f"choose of {names}")
+    raise InputError(f"there is no measure {measure!r}", kind="no-measure", fix=fix)
