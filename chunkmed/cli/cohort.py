@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -75,6 +74,7 @@ def plan(
 
     ROOT is a folder with a folder of DICOM or a store for each case, or a CSV file with a column "path".
     """
+    from chunkmed.cli.cohort_plan import about
     from chunkmed.cli.run import parse_settings
     from chunkmed.cohort.cohorts import prepare
 
@@ -82,10 +82,11 @@ def plan(
     found = prepare(
         root, parameters=parse_settings(settings), labels=_labels(labels), progress=_looking(), **more
     )
+    lines = about(found, out, dry_run)
     if not dry_run:
         found.write(Path(out))
     rows = [case.row() for case in found.cases]
-    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join(_about(rows, out, dry_run)))
+    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join(lines))
 
 
 def _labels(texts: tuple[str, ...]) -> Any:
@@ -107,38 +108,6 @@ def _looking() -> Callable[[int, int], None] | None:
         click.echo(f"\rlooked at  {done} of {total} places{end}", nl=False, err=True)
 
     return progress
-
-
-def _about(rows: list[dict[str, Any]], out: str, dry_run: bool) -> list[str]:
-    from chunkmed.units import format_bytes
-
-    chosen = [row for row in rows if row["selected"]]
-    modalities = Counter(row["modality"] or "unreadable" for row in chosen)
-    lines = [f"found      {len(rows)} images, {len(chosen)} cases"]
-    lines.append("of them    " + ", ".join(f"{count} {name}" for name, count in modalities.most_common()))
-    problems = Counter(row["problem"] for row in chosen if row["problem"])
-    if problems:
-        lines.append("will fail  " + ", ".join(f"{count} {name}" for name, count in problems.most_common()))
-    flags = Counter(flag.partition("=")[0] for row in chosen for flag in row["flags"].split())
-    if flags:
-        lines.append("flags      " + ", ".join(f"{count} {name}" for name, count in flags.most_common()))
-    peak = max((row["peak_bytes"] or 0 for row in chosen), default=0)
-    disk = sum(row["disk_bytes"] or 0 for row in chosen)
-    lines.append(f"memory     {format_bytes(peak)} at most in one case")
-    lines.append(f"disk       {format_bytes(disk)} at most, before compression; {_free(Path(out))} free")
-    return [
-        *lines,
-        "nothing was written" if dry_run else f"wrote      {out}; go on: chunkmed cohort run {out}",
-    ]
-
-
-def _free(out: Path) -> str:
-    import shutil
-
-    from chunkmed.units import format_bytes
-
-    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    return format_bytes(shutil.disk_usage(there).free)
 
 
 @command.command()

@@ -138,6 +138,24 @@ def run(words: list[str]) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+def test_planning_says_what_it_leaves_and_what_is_made_anew(stores, tmp_path):
+    root, out = tmp_path / "in", str(tmp_path / "out")
+    for number in (0, 2):
+        shutil.copytree(stores / f"c{number:02d}.zarr", root / f"c{number:02d}.zarr")
+    words = ["plan", str(root), out, "--memory", "1.4 GB", "--workers", "2", "--recipe"]
+    code, said = run([*words, "cohort_functions:value", "--where", "n_slices > 3 and modality == 'MR'"])
+    assert code == 0 and said.splitlines() == [
+        "found      2 images, 0 cases",
+        "none left  --where leaves none of 2 (n_slices 2, modality CT)",
+        f"wrote      {out}",
+    ]
+    assert "made anew" not in run([*words, "cohort_functions:value"])[1]
+    assert run(["run", out])[0] == 0
+    assert "made anew" not in run([*words, "cohort_functions:value"])[1]
+    code, said = run([*words, "cohort_functions:timed"])
+    assert code == 0 and "made anew  2 results are of other settings or inputs" in said
+
+
 def test_command_line(stores, tmp_path):
     root, out = tmp_path / "in", str(tmp_path / "out")
     for number in (0, 1, 6):
