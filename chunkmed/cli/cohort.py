@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -195,6 +195,8 @@ def group(out: str, page: bool, as_json: bool) -> None:
     """Write one table of all cases of OUT, failures, outliers, a summary and a page: OUT/group/."""
     from chunkmed.cohort import open as open_cohort
 
+    folder = Path(out) / "group"
+    before = _seen(folder)
     told = open_cohort(out).group(page=page)
     if as_json:
         click.echo(json.dumps(told, indent=2))
@@ -204,8 +206,22 @@ def group(out: str, page: bool, as_json: bool) -> None:
     )
     for name, numbers in told["measures"].items():
         if "median" in numbers:
-            low, high = numbers["minimum"], numbers["maximum"]
-            click.echo(f"{name:<32} median {numbers['median']:.5g}, {low:.5g} to {high:.5g}")
-    for path in sorted((Path(out) / "group").iterdir()):
-        if path.is_file():
+            click.echo(f"{name:<32} {_spread(numbers)}")
+    for path, state in sorted(_seen(folder).items()):
+        if before.get(path) != state:
             click.echo(f"wrote      {path}")
+
+
+def _spread(numbers: Mapping[str, float]) -> str:
+    """Return the numbers of a measure in words, with how many cases have it."""
+    from chunkmed.units import format_number
+
+    low, middle, high = (format_number(numbers[name]) for name in ("minimum", "median", "maximum"))
+    cases = "1 case" if numbers["cases"] == 1 else f"{numbers['cases']} cases"
+    return f"{middle} in {cases}" if low == high else f"median {middle}, {low} to {high} in {cases}"
+
+
+def _seen(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return the files of a folder, and what tells whether they are written anew."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found if path.is_file()}
