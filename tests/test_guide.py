@@ -15,7 +15,7 @@ import pytest
 
 import chunkmed
 from chunkmed.graph.nodes import Source
-from chunkmed.guide.__main__ import ROOMS
+from chunkmed.guide.__main__ import ROOMS, _main
 
 FOLDER = Path(chunkmed.__file__).parent / "guide"
 #: That on Slurm runs where Slurm does, tests/services.
@@ -80,6 +80,13 @@ def test_guide_and_reference_are_built(tmp_path):
         missing = [name for name in names if f'id="{name}"' not in text]
         assert not missing, f"{room}: {missing}"
     assert "How to: lung volumes" in (tmp_path / "chunkmed" / "guide.html").read_text()
+
+
+def test_without_the_extra_it_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pdoc", None)
+    assert _main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "[missing-extra]" in said and "chunkmed[docs]" in said
 
 
 def test_a_document_can_be_wrong(tmp_path):
