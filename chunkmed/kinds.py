@@ -31,6 +31,7 @@ no-such-path             there is no such file or folder
 no-such-series           a selector selects no series
 not-a-file               what is there is no regular file
 not-a-segmentation       a DICOM object is no segmentation
+not-on-disk              DICOM is read from disk, this is a URL
 not-one-geometry         series that do not lie in parallel cannot be merged
 not-one-series           series are not certain to be one image
 not-tiff                 a file is not a TIFF that can be read

@@ -70,6 +70,13 @@ def test_no_such_folder(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_dicom_is_read_from_disk(tmp_path):
+    for url in ("s3://bucket/study", "gs://bucket/study/a.dcm"):
+        done = chunkmed("convert", url, tmp_path / "a.zarr")
+        refused(done, 1, "not read from object stores", url, "copy the series to a disk")
+        assert "mounted" not in done.stderr
+
+
 def test_no_dicom_in_it(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "readme.txt").write_text("not an image")
@@ -241,7 +248,7 @@ def test_info_as_json(stored):
 @pytest.mark.parametrize("command", ["info", "verify"])
 def test_info_and_verify_of_what_is_no_store(tmp_path, stored, command):
     refused(chunkmed(command, tmp_path / "nothing"), 1, "no such store")
-    refused(chunkmed(command, tmp_path), 1, "not a store that chunkmed wrote", "manifest")
+    refused(chunkmed(command, tmp_path), 1, "not a store that chunkmed wrote", "manifest", "chunkmed scan")
     (tmp_path / "file").write_text("x")
     refused(chunkmed(command, tmp_path / "file"), 1, "not a store")
 
