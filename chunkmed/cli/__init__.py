@@ -105,8 +105,20 @@ def _run(given: list[str], debug: bool, as_json: bool) -> int:
         kept = error
     if debug:
         traceback.print_exception(kept)
-    failure.show(told, code, as_json=as_json)
+    failure.show(failure.with_options(told, _options(given)), code, as_json=as_json)
     return int(code)
+
+
+def _options(given: list[str]) -> dict[str, str]:
+    """Return the options of the command that is called, by the names of their arguments."""
+    command: click.Command = cli
+    for word in given:
+        found = (
+            command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        )
+        command = found or command
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    return {str(param.name): param.opts[-1] for param in options}
 
 
 def _asked(given: list[str], option: str) -> bool:

@@ -160,7 +160,7 @@ def test_wrong_usage(study, tmp_path):
     )
     refused(chunkmed("run", "ejection-fraction", study / "a", tmp_path / "o"), 2, "needs 'seed'")
     small = chunkmed("run", "threshold-objects", study / "a", tmp_path / "o", "--memory", "9 MB")
-    refused(small, 1, "does not fit", "memory=")
+    refused(small, 1, "does not fit", "memory=", "--memory")
     assert not (tmp_path / "o" / "image.zarr").exists()
 
 
