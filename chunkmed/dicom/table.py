@@ -28,7 +28,9 @@ def lines(stacks: Sequence[Stack], skipped: Sequence[Skipped]) -> Iterator[str]:
         yield "  ".join(row[i].ljust(widths[i]) for i in kept).rstrip()
     for number, stack in enumerate(stacks):
         if stack.problem is not None:
-            yield f"#{number} {stack.problem.kind}: {_plain(stack.problem.what)}; {stack.problem.fix}"
+            # What nothing helps has at least a reason.
+            more = stack.problem.fix or stack.problem.why
+            yield f"#{number} {stack.problem.kind}: {_plain('; '.join(filter(None, [stack.problem.what, more])))}"
     if skipped:
         yield f"{len(skipped)} {'file' if len(skipped) == 1 else 'files'} skipped:"
         yield from reasons(skipped)
