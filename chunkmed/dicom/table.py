@@ -27,10 +27,10 @@ def lines(stacks: Sequence[Stack], skipped: Sequence[Skipped]) -> Iterator[str]:
     for row in rows:
         yield "  ".join(row[i].ljust(widths[i]) for i in kept).rstrip()
     for number, stack in enumerate(stacks):
-        if stack.problem is not None:
+        if (problem := stack.problem) is not None:
             # What nothing helps has at least a reason.
-            more = stack.problem.fix or stack.problem.why
-            yield f"#{number} {stack.problem.kind}: {_plain('; '.join(filter(None, [stack.problem.what, more])))}"
+            parts = [problem.what, problem.fix or problem.why]
+            yield f"#{number} {problem.kind}: {_plain('; '.join(filter(None, parts)))}"
     if skipped:
         yield f"{len(skipped)} {'file' if len(skipped) == 1 else 'files'} skipped:"
         yield from reasons(skipped)
