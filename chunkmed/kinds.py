@@ -107,7 +107,7 @@ worker-without-chunkmed  a worker has no chunkmed
 _ARGUMENTS = """
 all-nan                  a curve is NaN at every time point
 bad-address              an address of a scheduler that is none
-bad-argument             an argument that the function of the user does not take
+bad-argument             an argument that a function does not take
 bad-axis                 an axis that the image does not have
 bad-bins                 bins that are none
 bad-box                  a box leaves the image
