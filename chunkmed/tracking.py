@@ -258,5 +258,6 @@ def _rows(table: xr.Dataset, names: xr.DataArray, dim: str) -> xr.Dataset:
 def _row(frame: xr.Dataset, name: int) -> xr.Dataset:
     if name == _LOST:
         blank = frame.isel(label=0, drop=True)
-        return blank.where(False)
+        # NaN would make objects of what is so or not.
+        return blank.map(lambda v: xr.zeros_like(v) if v.dtype == bool else v.where(False), keep_attrs=True)
     return frame.sel(label=name).drop_vars("label")

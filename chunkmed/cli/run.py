@@ -164,7 +164,13 @@ def _print_objects(table: Any) -> None:
     names = [str(name) for name in frame if frame[name].dims == ("label",)]
     for label in frame.label.values[:20]:
         row = frame.sel(label=label)
-        values = ", ".join(f"{name} {float(row[name]):.6g}" for name in names)
+        values = ", ".join(f"{name} {_told(row[name].item())}" for name in names)
         click.echo(f"object {label:<4} {values}")
     if frame.sizes["label"] > 20:
         click.echo(f"... {frame.sizes['label'] - 20} more in the table")
+
+
+def _told(value: float | bool) -> str:
+    from chunkmed.units import format_number
+
+    return ("yes" if value else "no") if isinstance(value, bool) else format_number(value)

@@ -73,9 +73,10 @@ def measure(
     -------
     xarray.Dataset or Path
         Dims (t, label), or (label) without time; positions have one more, ``axis``. The count of
-        a label that a time point lacks is 0, its other values NaN. Units in ``attrs["units"]``. Labels that
-        have names (:func:`chunkmed.open_labels`) are told by them, ``table.sel(label="LV")``, their numbers
-        are the coordinate ``number``. With ``out`` the path of the file.
+        a label that a time point lacks is 0, its other values NaN (``touches_border``: False). Units in
+        ``attrs["units"]``. Labels that have names (:func:`chunkmed.open_labels`) are told by them,
+        ``table.sel(label="LV")``, their numbers are the coordinate ``number``. With ``out`` the path of the
+        file.
 
     Raises
     ------

@@ -39,8 +39,8 @@ class Measure:
     """Dims beside time and label."""
     coords: dict[str, Any] = field(default_factory=dict)
     """Coordinates of those that the image does not give."""
-    missing: float = np.nan
-    """Of a label that a time point lacks."""
+    missing: float | bool = np.nan
+    """Of a label that a time point lacks: of numbers NaN or 0, of what is so or not False."""
 
 
 def _of_values(name: str, units: str, finish: Finish, about: str, dims: tuple[str, ...] = ()) -> Measure:
@@ -61,7 +61,13 @@ _RECORDS = (
     Measure("area_px", "px", places.single_plane, about="area in pixels, one slice"),
     Measure("centroid", "voxel", places.centroid, about="centre", dims=_AXIS),
     Measure("centroid_mm", "mm", places.centroid_mm, about="centre, in the image's coordinates", dims=_AXIS),
-    Measure("touches_border", "1", places.touches_border, about="whether it reaches the border of the image"),
+    Measure(
+        "touches_border",
+        "1",
+        places.touches_border,
+        about="whether it reaches the border of the image",
+        missing=False,
+    ),
     Measure(
         "start",
         "voxel",

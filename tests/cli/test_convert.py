@@ -78,7 +78,9 @@ def test_an_ejection_fraction_of_one_time_point_is_said_to_be_missing(tmp_path):
     write_study(tmp_path / "in", heart)
     seed = ",".join(f"{value:.1f}" for value in heart.center_lps)
     words = ["ejection-fraction", tmp_path / "in", tmp_path / "out", "--set", f"seed.lps=[{seed}]"]
-    assert "missing    no ejection fraction: the image has a single time point" in invoked(run, *words)
+    told = invoked(run, *words)
+    assert "missing    no ejection fraction: the image has a single time point" in told
+    assert "touches_border yes" in told
     assert "single time point" in json.loads(invoked(run, *words, "--overwrite", "--json"))["missing"]
     told = invoked(run, "threshold-objects", tmp_path / "in", tmp_path / "objects", "--json")
     assert json.loads(told)["missing"] == ""
