@@ -46,10 +46,11 @@ def test_page(page, reads, real_data, tmp_path, monkeypatch):
         (tmp_path / name).symlink_to(real_data / folder)
     namespace, said = {"__name__": "__main__"}, {}
     for block in documents.blocks(page):
-        if block.language != "python":
+        if block.language not in ("python", "sh"):
             continue
         before = len(reads)
-        said[block.line] = documents.run(block, page, namespace)
+        in_shell = block.language == "sh"
+        said[block.line] = documents.run_shell(block) if in_shell else documents.run(block, page, namespace)
         assert not block.lazy or len(reads) == before, f"{page.name}:{block.line} reads voxels"
         if not os.environ.get("CHUNKMED_REWRITE_GUIDE"):
             assert block.expected is not None or not said[block.line], f"{page.name}:{block.line} prints"
