@@ -15,6 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chunkmed.cli import main
@@ -231,6 +232,18 @@ def test_info(stored):
     for text in ("int16", "MR", "3 along t", "8 x 60 x 76 voxels of 14 x 2.4 x 2.4 mm", "label bright"):
         assert text in done.stdout
     assert "history     save name=bright" in done.stdout
+
+
+def test_info_of_steps_that_are_not_known(tmp_path):
+    import chunkmed as cm
+
+    image = cm.open(np.zeros((1, 3, 8, 6), np.int16), spacing_mm=(5.0, 2.0, 1.5))
+    cm.save(image.isel(z=[1]), tmp_path / "a.zarr")
+    assert "1 x 8 x 6 voxels of 2 x 1.5 mm along y, x, " in chunkmed("info", tmp_path / "a.zarr").stdout
+    heart = BeatingEllipsoid(time_points=2, size=(8, 60, 76), spacing_mm=(14.0, 2.4, 2.4))
+    write_study(tmp_path / "in", heart, extra_tags={"PixelSpacing": None})
+    cm.convert(tmp_path / "in", tmp_path / "b.zarr")
+    assert "voxels of unknown size, " in chunkmed("info", tmp_path / "b.zarr").stdout
 
 
 def test_info_as_json(stored):

@@ -374,6 +374,12 @@ def test_a_montage_of_a_single_slice_is_over_time():
     assert len(cm.plot.montage(image.isel(t=[0])).axes) == 1
 
 
+def test_pixels_are_counted_and_have_no_fractions():
+    curve = xr.DataArray([7543.0, 4000.0], dims="t", name="area_px", attrs={"units": "px"})
+    said = [text.get_text() for text in cm.plot.curve(curve).texts]
+    assert said == ["ED  7543 px", "ES  4000 px"]
+
+
 def test_titles_tell_the_time_point_that_is_shown():
     titles = [ax.get_title(loc="left") for ax in cm.plot.views(IMAGE, t=1).axes]
     assert titles[0] == "axial   z = 6.0 mm   t = 40 ms"
