@@ -24,14 +24,16 @@ _SIZES = ("volume_ml", "volume_mm3", "area_mm2", "volume_vox", "area_px")
 _UNIT_IN_NAME = re.compile(r"(?P<quantity>.+)_(?P<units>ml|mm|mm2|mm3|px|pixels|voxels)")
 
 
-def ejection_fraction(curve: xr.DataArray | npt.ArrayLike) -> float:
+def ejection_fraction(curve: xr.DataArray | xr.Dataset | npt.ArrayLike, label: int | None = None) -> float:
     """Return the ejection fraction of a curve: (largest - smallest) / largest.
 
     Parameters
     ----------
-    curve : DataArray (t) or array_like (t,)
+    curve : DataArray (t), array_like (t,) or Dataset
         Volume (or area) per time point, in any unit; further dims of length one are ignored. Time
-        points that are NaN are skipped, with a warning.
+        points that are NaN are skipped, with a warning. Or a table, read and doubted as :func:`curve` does.
+    label : int, optional
+        Which object of a table.
 
     Returns
     -------
@@ -42,13 +44,16 @@ def ejection_fraction(curve: xr.DataArray | npt.ArrayLike) -> float:
     ------
     InputError
         ``not-a-curve`` if more than one dim is longer than one, ``empty-curve`` without time points,
-        ``all-nan`` if no time point has a value, ``no-volume`` if the largest is not above zero.
+        ``all-nan`` if no time point has a value, ``no-volume`` if the largest is not above zero; as
+        :func:`curve` does for a table.
 
     Examples
     --------
     >>> ejection_fraction([120.0, 80.0, 48.0, 90.0])
     0.6
     """
+    if isinstance(curve, xr.Dataset):
+        curve = _curve_of(curve, label)
     values = _checked(curve)
     largest, smallest = float(np.nanmax(values)), float(np.nanmin(values))
     return (largest - smallest) / largest
@@ -92,7 +97,7 @@ def _curve_of(table: xr.Dataset, label: int | None) -> xr.DataArray:
     if name is None:
         raise InputError("the table has no sizes", kind="no-size", fix='measure "volume_ml"')
     for note in _doubts(one, name):
-        # From whoever called curve or summary.
+        # From whoever called the public function.
         warnings.warn(note, stacklevel=3)
     found = one[name]
     if name == "volume_mm3":

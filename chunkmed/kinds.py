@@ -31,6 +31,7 @@ no-such-path             there is no such file or folder
 no-such-series           a selector selects no series
 not-a-file               what is there is no regular file
 not-a-segmentation       a DICOM object is no segmentation
+not-on-disk              DICOM is read from disk, this is a URL
 not-one-geometry         series that do not lie in parallel cannot be merged
 not-one-series           series are not certain to be one image
 not-tiff                 a file is not a TIFF that can be read
@@ -106,7 +107,7 @@ worker-without-chunkmed  a worker has no chunkmed
 _ARGUMENTS = """
 all-nan                  a curve is NaN at every time point
 bad-address              an address of a scheduler that is none
-bad-argument             an argument that the function of the user does not take
+bad-argument             an argument that a function does not take
 bad-axis                 an axis that the image does not have
 bad-bins                 bins that are none
 bad-box                  a box leaves the image

@@ -33,12 +33,14 @@ def imported(name: str, fix: str) -> Callable[..., Any]:
     return function
 
 
-def nearest(name: str, known: Collection[str]) -> str:
-    """Return what to do about a name that is not known: the nearest that is, or all of them."""
+def nearest(name: str, known: Collection[str], otherwise: str = "") -> str:
+    """Return what to do about a name that is not known: the nearest that is, else this or all of them."""
     import difflib
 
     near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(sorted(known))}"
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return otherwise or f"choose of {', '.join(sorted(known))}"
 
 
 def unknown(what: str, name: str, known: Collection[str], where: str = "") -> InputError:

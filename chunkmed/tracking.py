@@ -148,7 +148,7 @@ def follow(labels: xr.DataArray, at: Mapping[str, Any], table: xr.Dataset | None
     >>> follow(labels, at={"voxel": (0, 0, 0)}).values[:, 0, 0].tolist()
     [[1, 1, 0, 0, 0], [0, 1, 1, 0, 0]]
     """
-    point = dict(at)
+    point = _checked_point(at)
     start = int(point.pop("t", 0))
     if table is not None and "number" in table.coords:
         # Labels that have names: they are followed by their numbers.
@@ -165,6 +165,17 @@ def follow(labels: xr.DataArray, at: Mapping[str, Any], table: xr.Dataset | None
     found = xr.DataArray(names, dims=[dim], coords=coords, name="label")
     _warn_if_lost(found, dim)
     return _as_mask(labels, found) if table is None else _rows(table, found, dim)
+
+
+def _checked_point(at: Any) -> dict[str, Any]:
+    """Return a point as a mapping; bare numbers do not say whether they are voxels or millimetres."""
+    if isinstance(at, Mapping):
+        return dict(at)
+    raise InputError(
+        f"at={at!r} is no point",
+        kind="bad-point",
+        fix='give at={"voxel": (z, y, x)}, at={"lps": (x, y, z)} or at={"z": ..., "y": ..., "x": ...} (mm)',
+    )
 
 
 def _label_of(label: int, point: Mapping[str, Any]) -> int:
@@ -247,5 +258,6 @@ def _rows(table: xr.Dataset, names: xr.DataArray, dim: str) -> xr.Dataset:
 def _row(frame: xr.Dataset, name: int) -> xr.Dataset:
     if name == _LOST:
         blank = frame.isel(label=0, drop=True)
-        return blank.where(False)
+        # NaN would make objects of what is so or not.
+        return blank.map(lambda v: xr.zeros_like(v) if v.dtype == bool else v.where(False), keep_attrs=True)
     return frame.sel(label=name).drop_vars("label")

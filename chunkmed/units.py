@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from chunkmed.errors import InputError
 
-__all__ = ["extent_mm", "format_bytes", "length_mm", "parse_bytes", "to_voxels"]
+__all__ = ["extent_mm", "format_bytes", "format_number", "length_mm", "parse_bytes", "to_voxels"]
 
 _LENGTHS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "nm": 1e-6}
 #: Areas and volumes: square or cubic millimetres, and the power of a length.
@@ -96,3 +96,15 @@ def format_bytes(count: float, units: Sequence[str] = ("B", "kB", "MB", "GB", "T
     while float(f"{count:.3g}") >= 1000 and power < len(units) - 1:
         count, power = count / 1000, power + 1
     return f"{count:.3g} {units[power]}"
+
+
+def format_number(value: float) -> str:
+    """Return a short text for a number that people read: five digits, large ones whole.
+
+    Examples
+    --------
+    >>> format_number(788068.0), format_number(0.123456), format_number(40.0)
+    ('788,068', '0.12346', '40')
+    """
+    # Above, a float is no whole number that means something.
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.5g}"

@@ -7,10 +7,13 @@ import doctest
 import io
 import itertools
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from chunkmed.cli import cli
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 #: How a block begins that reads nothing.
@@ -49,6 +52,17 @@ def run(block: Block, path: Path, namespace: dict[str, Any]) -> str:
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(code, namespace)
+    return said.getvalue()
+
+
+def run_shell(block: Block) -> str:
+    """Run the commands of a block of shell in this process; return what they printed, errors are raised."""
+    said = io.StringIO()
+    for line in block.code.replace("\\\n", " ").splitlines():
+        program, *words = shlex.split(line, comments=True)
+        assert program == "chunkmed", line
+        with contextlib.redirect_stdout(said):
+            cli.main(words, prog_name="chunkmed", standalone_mode=False)
     return said.getvalue()
 
 

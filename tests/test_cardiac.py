@@ -149,7 +149,9 @@ def test_a_table_of_one_object():
         assert refused.value.kind == kind
     found = curve(table, 7)
     assert found.values.tolist() == [0.04, 0.03] and found.attrs["units"] == "ml" and found.dims == ("t",)
-    assert float(summary(table, 3).ejection_fraction) == 0.5
+    assert float(summary(table, 3).ejection_fraction) == ejection_fraction(table, 3) == 0.5
+    with pytest.raises(InputError, match="2 objects"):
+        ejection_fraction(table)
     with pytest.raises(InputError) as refused:
         curve(table.rename(volume_mm3="mean"), 3)
     assert refused.value.kind == "no-size"

@@ -143,7 +143,10 @@ def test_errors():
         ((first, first / 2), "not-labels"),
         ((first, box((2, 8), (3, 9), (4, 10), on=grid(origin_mm=(1.0, 0.0, 0.0)))), "other-grid"),
         ((first, first, ["weight"]), "no-measure"),
+        ((first, first, "dise"), "no-measure"),
     ):
         with pytest.raises(InputError) as refused:
             compare.overlap(*arguments)
         assert refused.value.kind == kind
+    assert refused.value.fix == "did you mean 'dice'?"
+    assert set(compare.overlap(first, first, "dice")) == {"dice"}

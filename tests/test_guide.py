@@ -15,7 +15,7 @@ import pytest
 
 import chunkmed
 from chunkmed.graph.nodes import Source
-from chunkmed.guide.__main__ import ROOMS
+from chunkmed.guide.__main__ import ROOMS, _main
 
 FOLDER = Path(chunkmed.__file__).parent / "guide"
 #: That on Slurm runs where Slurm does, tests/services.
@@ -46,10 +46,11 @@ def test_page(page, reads, real_data, tmp_path, monkeypatch):
         (tmp_path / name).symlink_to(real_data / folder)
     namespace, said = {"__name__": "__main__"}, {}
     for block in documents.blocks(page):
-        if block.language != "python":
+        if block.language not in ("python", "sh"):
             continue
         before = len(reads)
-        said[block.line] = documents.run(block, page, namespace)
+        in_shell = block.language == "sh"
+        said[block.line] = documents.run_shell(block) if in_shell else documents.run(block, page, namespace)
         assert not block.lazy or len(reads) == before, f"{page.name}:{block.line} reads voxels"
         if not os.environ.get("CHUNKMED_REWRITE_GUIDE"):
             assert block.expected is not None or not said[block.line], f"{page.name}:{block.line} prints"
@@ -80,6 +81,13 @@ def test_guide_and_reference_are_built(tmp_path):
         missing = [name for name in names if f'id="{name}"' not in text]
         assert not missing, f"{room}: {missing}"
     assert "How to: lung volumes" in (tmp_path / "chunkmed" / "guide.html").read_text()
+
+
+def test_without_the_extra_it_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pdoc", None)
+    assert _main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "[missing-extra]" in said and "chunkmed[docs]" in said
 
 
 def test_a_document_can_be_wrong(tmp_path):

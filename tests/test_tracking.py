@@ -105,10 +105,11 @@ def test_a_lost_object_is_nan_with_a_warning():
     mask = drifting()
     mask[3, 1:3] = False
     labels = labelled(mask)
-    table = cm.measure(labels, None, ["volume_ml"])
+    table = cm.measure(labels, None, ["volume_ml", "touches_border"])
     with pytest.warns(UserWarning, match="lost at 2 of 5 time points, first at 3"):
         rows = cm.follow(labels, at={"voxel": (1, 7, 3)}, table=table)
     assert np.isnan(rows.volume_ml).values.tolist() == [False, False, False, True, True]
+    assert rows.touches_border.dtype == bool and rows.volume_ml.attrs["units"] == "ml"
     with pytest.warns(UserWarning, match="lost"):
         found = cm.follow(labels, at={"voxel": (1, 7, 3)})
     assert found.values.any(axis=(1, 2, 3)).tolist() == [True, True, True, False, False]
@@ -142,6 +143,12 @@ def test_a_time_point_that_is_not_there(t):
     with pytest.raises(InputError) as refused:
         cm.follow(labelled(drifting()), at={"voxel": (1, 7, 3), "t": t})
     assert refused.value.kind == "point-outside"
+
+
+def test_bare_numbers_are_no_point():
+    with pytest.raises(InputError, match="voxel") as refused:
+        cm.follow(labelled(drifting()), at=(1, 2, 3))
+    assert refused.value.kind == "bad-point"
 
 
 def test_without_time():

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from chunkmed.cli.groups import Group
+
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
@@ -33,7 +35,7 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(Group):
     """Commands are imported when they are called: help must not wait for them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -96,12 +98,27 @@ def _run(given: list[str], debug: bool, as_json: bool) -> int:
         told, code = failure.interrupted(ended)
         kept: BaseException = error
     except Exception as error:
+        if text := failure.help_in(error):
+            click.echo(text)
+            return 2
         told, code = failure.described(error)
         kept = error
     if debug:
         traceback.print_exception(kept)
-    failure.show(told, code, as_json=as_json)
+    failure.show(failure.with_options(told, _options(given)), code, as_json=as_json)
     return int(code)
+
+
+def _options(given: list[str]) -> dict[str, str]:
+    """Return the options of the command that is called, by the names of their arguments."""
+    command: click.Command = cli
+    for word in given:
+        found = (
+            command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        )
+        command = found or command
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    return {str(param.name): param.opts[-1] for param in options}
 
 
 def _asked(given: list[str], option: str) -> bool:

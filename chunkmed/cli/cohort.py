@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from chunkmed.cli.groups import Group
 from chunkmed.cli.options import budget_options, cluster_options, connected
 from chunkmed.errors import InputError
 
@@ -49,7 +49,7 @@ def _dicom(command: Any) -> Any:
     return command
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Run a recipe on many series, each in a process of its own; nothing is lost when one fails."""
 
@@ -74,6 +74,7 @@ def plan(
 
     ROOT is a folder with a folder of DICOM or a store for each case, or a CSV file with a column "path".
     """
+    from chunkmed.cli.cohort_plan import about
     from chunkmed.cli.run import parse_settings
     from chunkmed.cohort.cohorts import prepare
 
@@ -81,10 +82,11 @@ def plan(
     found = prepare(
         root, parameters=parse_settings(settings), labels=_labels(labels), progress=_looking(), **more
     )
+    lines = about(found, out, dry_run)
     if not dry_run:
         found.write(Path(out))
     rows = [case.row() for case in found.cases]
-    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join(_about(rows, out, dry_run)))
+    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join(lines))
 
 
 def _labels(texts: tuple[str, ...]) -> Any:
@@ -106,38 +108,6 @@ def _looking() -> Callable[[int, int], None] | None:
         click.echo(f"\rlooked at  {done} of {total} places{end}", nl=False, err=True)
 
     return progress
-
-
-def _about(rows: list[dict[str, Any]], out: str, dry_run: bool) -> list[str]:
-    from chunkmed.units import format_bytes
-
-    chosen = [row for row in rows if row["selected"]]
-    modalities = Counter(row["modality"] or "unreadable" for row in chosen)
-    lines = [f"found      {len(rows)} images, {len(chosen)} cases"]
-    lines.append("of them    " + ", ".join(f"{count} {name}" for name, count in modalities.most_common()))
-    problems = Counter(row["problem"] for row in chosen if row["problem"])
-    if problems:
-        lines.append("will fail  " + ", ".join(f"{count} {name}" for name, count in problems.most_common()))
-    flags = Counter(flag.partition("=")[0] for row in chosen for flag in row["flags"].split())
-    if flags:
-        lines.append("flags      " + ", ".join(f"{count} {name}" for name, count in flags.most_common()))
-    peak = max((row["peak_bytes"] or 0 for row in chosen), default=0)
-    disk = sum(row["disk_bytes"] or 0 for row in chosen)
-    lines.append(f"memory     {format_bytes(peak)} at most in one case")
-    lines.append(f"disk       {format_bytes(disk)} at most, before compression; {_free(Path(out))} free")
-    return [
-        *lines,
-        "nothing was written" if dry_run else f"wrote      {out}; go on: chunkmed cohort run {out}",
-    ]
-
-
-def _free(out: Path) -> str:
-    import shutil
-
-    from chunkmed.units import format_bytes
-
-    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    return format_bytes(shutil.disk_usage(there).free)
 
 
 @command.command()
@@ -225,6 +195,8 @@ def group(out: str, page: bool, as_json: bool) -> None:
     """Write one table of all cases of OUT, failures, outliers, a summary and a page: OUT/group/."""
     from chunkmed.cohort import open as open_cohort
 
+    folder = Path(out) / "group"
+    before = _seen(folder)
     told = open_cohort(out).group(page=page)
     if as_json:
         click.echo(json.dumps(told, indent=2))
@@ -234,8 +206,22 @@ def group(out: str, page: bool, as_json: bool) -> None:
     )
     for name, numbers in told["measures"].items():
         if "median" in numbers:
-            low, high = numbers["minimum"], numbers["maximum"]
-            click.echo(f"{name:<32} median {numbers['median']:.5g}, {low:.5g} to {high:.5g}")
-    for path in sorted((Path(out) / "group").iterdir()):
-        if path.is_file():
+            click.echo(f"{name:<32} {_spread(numbers)}")
+    for path, state in sorted(_seen(folder).items()):
+        if before.get(path) != state:
             click.echo(f"wrote      {path}")
+
+
+def _spread(numbers: Mapping[str, float]) -> str:
+    """Return the numbers of a measure in words, with how many cases have it."""
+    from chunkmed.units import format_number
+
+    low, middle, high = (format_number(numbers[name]) for name in ("minimum", "median", "maximum"))
+    cases = "1 case" if numbers["cases"] == 1 else f"{numbers['cases']} cases"
+    return f"{middle} in {cases}" if low == high else f"median {middle}, {low} to {high} in {cases}"
+
+
+def _seen(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return the files of a folder, and what tells whether they are written anew."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found if path.is_file()}

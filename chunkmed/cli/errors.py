@@ -17,9 +17,12 @@ __all__ = ["command"]
 def command(kind: str | None, as_json: bool) -> None:
     """List the kinds of errors, or say what KIND means."""
     from chunkmed.kinds import KINDS
+    from chunkmed.names import nearest
 
     if kind is not None and kind not in KINDS:
-        raise InputError(f"there is no kind {kind!r}", kind="no-such-kind", fix="see chunkmed errors")
+        raise InputError(
+            f"there is no kind {kind!r}", kind="no-such-kind", fix=nearest(kind, KINDS, "see chunkmed errors")
+        )
     chosen = KINDS if kind is None else {kind: KINDS[kind]}
     if as_json:
         click.echo(json.dumps(dict(chosen), indent=2))

@@ -9,19 +9,29 @@ import shutil
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
 from chunkmed.errors import ChunkmedError
 
-__all__ = ["INTERRUPTED", "SOME_FAILED", "TERMINATED", "described", "show"]
+__all__ = [
+    "INTERRUPTED",
+    "SOME_FAILED",
+    "TERMINATED",
+    "described",
+    "help_in",
+    "interrupted",
+    "show",
+    "with_options",
+]
 
 #: Exit codes beside 0, all done, and those of the errors: 1, failed, and 2, wrong usage.
 SOME_FAILED, INTERRUPTED, TERMINATED = 3, 130, 143
 _RESUMES = "what is finished is kept, nothing half-written shows: the same command goes on from there"
 _IDENTIFIER = re.compile(r"\bfile ([0-9a-f]{12})\b")
+_ARGUMENT = re.compile(r"\b(\w+)=")
 _PACKAGE = Path(__file__).parents[1]
 _INDENT, _NARROWEST, _MOST_FILES = 10, 40, 6
 
@@ -41,6 +51,13 @@ def described(error: BaseException) -> tuple[ChunkmedError, int]:
         what = f"the system refused: {error.strerror}"
         return ChunkmedError(what, kind="system-error", where=_raised_in(error), kept=_RESUMES), 1
     return _unexpected(error), 1
+
+
+def help_in(error: BaseException) -> str:
+    """Return the help that is shown for a group without a command, empty for other errors."""
+    # Before 8.2 click printed it itself.
+    kind = getattr(click.exceptions, "NoArgsIsHelpError", ())
+    return error.format_message() if isinstance(error, kind) and isinstance(error, click.UsageError) else ""
 
 
 def interrupted(terminated: bool) -> tuple[ChunkmedError, int]:
@@ -73,6 +90,21 @@ def _raised_in(error: BaseException) -> str:
     if not ours:
         return ""
     return f"{'/'.join(Path(ours[-1].filename).parts[-2:])}:{ours[-1].lineno}, {ours[-1].name}"
+
+
+def with_options(error: ChunkmedError, options: Mapping[str, str]) -> ChunkmedError:
+    """Name the options of a command where a message names arguments of Python; return the error.
+
+    Examples
+    --------
+    >>> error = ChunkmedError("too small", kind="budget-too-small", fix='give memory="4 GB" with workers=1')
+    >>> with_options(error, {"memory": "--memory", "workers": "--workers"}).fix
+    'give memory="4 GB" with workers=1 (--memory, --workers)'
+    """
+    named = [options[name] for name in dict.fromkeys(_ARGUMENT.findall(error.fix)) if name in options]
+    if left := [option for option in named if option not in error.fix]:
+        error.fix += f" ({', '.join(left)})"
+    return error
 
 
 def show(error: ChunkmedError, code: int, *, as_json: bool) -> None:

@@ -67,7 +67,16 @@ def _image(name: str, image: dict[str, Any]) -> Iterator[str]:
 
 def _level(level: dict[str, Any], units: str) -> str:
     shape = " x ".join(map(str, level["shape"][1:]))
-    steps = " x ".join("?" if step is None else f"{step:g}" for step in level["spacing"])
     size, stored = format_bytes(level["bytes"]), format_bytes(level["stored_bytes"])
     shards = "1 shard" if level["shards"] == 1 else f"{level['shards']} shards"
-    return f"{shape} voxels of {steps} {units}, {size} in {stored} on disk in {shards}"
+    return f"{shape} voxels of {_steps(level, units)}, {size} in {stored} on disk in {shards}"
+
+
+def _steps(level: dict[str, Any], units: str) -> str:
+    """Return the size of a voxel; an axis of a single voxel may have no step."""
+    steps = dict(zip("zyx", level["spacing"], strict=True))
+    known = {axis: f"{step:g}" for axis, step in steps.items() if step is not None}
+    if units != "mm" or not known:
+        return "unknown size"
+    along = "" if len(known) == len(steps) else f" along {', '.join(known)}"
+    return f"{' x '.join(known.values())} {units}{along}"

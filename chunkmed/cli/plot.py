@@ -32,7 +32,7 @@ __all__ = ["command"]
 @click.option("--lps", metavar="X,Y,Z", help="Where the views cross, in patient mm.")
 @click.option("--time", "t", default=0, show_default=True, help="Index of the time point.")
 @click.option(
-    "--axis", default="z", show_default=True, help="Across which axis slices are taken; t: over time."
+    "--axis", help="Across which axis slices are taken; t: over time. By default z, of a single slice t."
 )
 @click.option("--count", "n", type=click.IntRange(min=1), help="How many slices; 12 by default.")
 @click.option("--every", type=click.IntRange(min=1), help="Every so many slices instead.")
@@ -46,7 +46,7 @@ def command(
     window: str | None,
     lps: str | None,
     t: int,
-    axis: str,
+    axis: str | None,
     n: int | None,
     every: int | None,
     dpi: int,
@@ -64,8 +64,7 @@ def command(
     given |= {"overlay" if fill else "contours": layer}
     at = {"lps": _numbers(lps, 3, "--lps")} if lps is not None else layer
     if kind == "montage":
-        over_time = axis not in ("z", "y", "x")
-        given |= {"axis": axis, "n": n, "every": every, "at": at if over_time else None}
+        given |= {"axis": axis, "n": n, "every": every, "at": at}
     else:
         given["at"] = at
     try:

@@ -6,10 +6,12 @@ import json
 
 import click
 
+from chunkmed.cli.groups import Group
+
 __all__ = ["command"]
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """List, show and check recipes."""
 

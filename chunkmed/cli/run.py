@@ -91,11 +91,13 @@ def command(
             channel=channel_of(channel),
             overwrite=overwrite,
         )
+    missing = _missing(chosen, result)
     if as_json:
         told = {"summary": result.summary, "assumptions": result.assumptions, "seconds": result.seconds}
+        told |= {"missing": missing}
         click.echo(json.dumps(told | {"files": [str(path) for path in result.files]}, indent=2))
         return
-    _print(result)
+    _print(result, missing)
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
@@ -129,7 +131,16 @@ def _label(text: str, default: str | None) -> tuple[str, str]:
     return default, text
 
 
-def _print(result: Any) -> None:
+def _missing(recipe: Any, result: Any) -> str:
+    """Return which result a recipe cannot give of this image, and why; empty where it gives all."""
+    follows = any(step.do == "follow" for step in recipe.steps)
+    times = result.table.sizes.get("t", 1) if result.table is not None else 0
+    if not follows or result.summary or times != 1:
+        return ""
+    return "no ejection fraction: the image has a single time point, nothing is followed through time"
+
+
+def _print(result: Any, missing: str) -> None:
     from chunkmed.units import format_bytes
 
     for sentence in result.assumptions:
@@ -139,6 +150,8 @@ def _print(result: Any) -> None:
             click.echo(f"{name:<26} {value:.6g}")
     if result.table is not None and not result.summary:
         _print_objects(result.table)
+    if missing:
+        click.echo(f"missing    {missing}")
     took = f"{result.seconds:.1f} s, peak memory {format_bytes(result.peak_bytes)}"
     click.echo(f"done       {took}, image {format_bytes(result.image_bytes)}")
     for path in result.files:
@@ -151,7 +164,13 @@ def _print_objects(table: Any) -> None:
     names = [str(name) for name in frame if frame[name].dims == ("label",)]
     for label in frame.label.values[:20]:
         row = frame.sel(label=label)
-        values = ", ".join(f"{name} {float(row[name]):.6g}" for name in names)
+        values = ", ".join(f"{name} {_told(row[name].item())}" for name in names)
         click.echo(f"object {label:<4} {values}")
     if frame.sizes["label"] > 20:
         click.echo(f"... {frame.sizes['label'] - 20} more in the table")
+
+
+def _told(value: float | bool) -> str:
+    from chunkmed.units import format_number
+
+    return ("yes" if value else "no") if isinstance(value, bool) else format_number(value)

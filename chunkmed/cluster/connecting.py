@@ -84,10 +84,11 @@ def connect(
     Raises
     ------
     InputError
-        ``insecure-address``, ``bad-address``, ``no-certificates``, ``bad-cluster``, ``bad-cluster-config``.
+        ``insecure-address``, ``bad-address``, ``no-certificates``, ``bad-cluster``, ``bad-cluster-config``,
+        ``missing-extra``.
     PlanError
         ``no-scheduler``, ``no-workers``, ``no-batch-system``, ``job-refused``, ``unseen-input``,
-        ``unseen-folder``, ``worker-version``, ``missing-extra``.
+        ``unseen-folder``, ``worker-version``.
 
     Examples
     --------

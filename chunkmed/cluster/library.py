@@ -8,7 +8,7 @@ from typing import Any
 
 import dask.config
 
-from chunkmed.errors import PlanError
+from chunkmed.errors import InputError
 
 __all__ = ["NO_PAGES", "distributed", "jobqueue", "silence", "temporary_security"]
 
@@ -50,7 +50,7 @@ def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise PlanError(
+        raise InputError(
             f"{name} is not installed",
             kind="missing-extra",
             why="clusters need it",

@@ -166,7 +166,8 @@ def _source(request: Request) -> Path | dicom.Stack:
         if store_token(path, store.open_image(path).array) != spec.input:
             raise _changed(spec)
         return path
-    study = dicom.scan(path)
+    # A list: the path comes from a folder, and errors do not name it.
+    study = dicom.scan([path])
     stack = dicom.certainly_merged(study, None) if choices.merge_series else study.select(spec.series)
     if stack.token != spec.input:
         raise _changed(spec)

@@ -22,6 +22,7 @@ from chunkmed.cohort.work import Function, Work
 from chunkmed.errors import InputError
 from chunkmed.graph.budget import Budget
 from chunkmed.recipe import Recipe
+from chunkmed.report import page_template
 
 __all__ = ["Cohort", "open", "plan", "prepare", "table"]
 
@@ -153,7 +154,15 @@ class Cohort:
         -------
         dict
             What is in ``group/summary.json``.
+
+        Raises
+        ------
+        InputError
+            ``missing-extra`` without the extra, before anything is written.
         """
+        if page:
+            # Before the tables of thousands of cases are gathered.
+            page_template()
         return grouped(self.out, page=page)
 
     def _limits_of(

@@ -11,7 +11,7 @@ import platform
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,6 +89,8 @@ class Seen:
     """How often a case started."""
     peak_bytes: int = 0
     """Of any case."""
+    outdated: set[str] = field(default_factory=set)
+    """Cases whose results are there, but were made of other inputs, or by other settings."""
 
     @property
     def failures(self) -> Counter[str]:
@@ -107,26 +109,41 @@ def seen(out: Path, tokens: dict[str, str]) -> Seen:
         Cases of the plan and their tokens: lines about other inputs, recipes, versions do not count.
     """
     found, ended = Seen(), []
-    last: dict[str, str] = {}
+    mine: dict[str, str] = {}
+    others: dict[str, str] = {}
     for line in _lines(out / FOLDER):
         words = line.split("\t", 4)
-        if len(words) < 4 or tokens.get(words[2]) != words[3]:
+        if len(words) < 4 or words[2] not in tokens:
             continue
-        if words[1] == "start":
-            found.starts += 1
-        else:
-            ended.append(line)
-        # Times have the same number of digits: as texts they compare as they are.
-        if (known := last.get(words[2])) is None or words[0] >= known[:_TIME_DIGITS]:
-            last[words[2]] = line
+        is_end, is_mine = words[1] != "start", tokens[words[2]] == words[3]
+        if is_mine:
+            found.starts += not is_end
+            ended += [line] * is_end
+        if is_mine or is_end:
+            last = mine if is_mine else others
+            last[words[2]] = max(line, last.get(words[2], ""), key=_time_of)
     for line in ended:
         words = line.split("\t")
         found.ended_at_s.append(float(words[0]))
         found.peak_bytes = max(found.peak_bytes, int(words[6]))
-    for case, line in last.items():
-        _note(found, case, line.split("\t"))
+    _note_all(found, mine, others)
     found.ended_at_s.sort()
     return found
+
+
+def _time_of(line: str) -> str:
+    # Times have the same number of digits: as texts they compare as they are.
+    return line[:_TIME_DIGITS]
+
+
+def _note_all(found: Seen, mine: Mapping[str, str], others: Mapping[str, str]) -> None:
+    for case, line in mine.items():
+        # A later end of other settings has put its results in the place of these.
+        if _time_of(line) >= _time_of(others.get(case, "")):
+            _note(found, case, line.split("\t"))
+    for case, line in others.items():
+        if line.split("\t", 2)[1] == "done" and case not in found.kinds:
+            found.outdated.add(case)
 
 
 def _note(found: Seen, case: str, words: list[str]) -> None:

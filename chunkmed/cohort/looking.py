@@ -72,7 +72,8 @@ def _times(path: Path) -> str:
 def _of_dicom(place: Place, choices: Choices) -> Iterator[Found]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        study = dicom.scan(place.path)
+        # A list: the path comes from a folder, and errors do not name it.
+        study = dicom.scan([place.path])
     if choices.merge_series:
         yield _of_stack(place, dicom.certainly_merged(study, None), study, choices)
         return

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chunkmed.cohort.cases import COLUMNS, Case, Spec, write_cases
+from chunkmed.cohort.ledger import seen
 from chunkmed.cohort.looking import looked_at
 from chunkmed.cohort.places import Place, places_in
 from chunkmed.cohort.prediction import Predictions
@@ -50,6 +51,10 @@ class Plan:
             raise StoreError(
                 "the plan cannot be written", kind="unwritable", where=str(out), why=why, fix="choose another"
             ) from error
+
+    def outdated(self, out: Path) -> int:
+        """Return how many results in a folder are of other inputs or settings than these cases."""
+        return len(seen(out, {case.case: case.token for case in self.cases if case.selected}).outdated)
 
 
 @dataclass(frozen=True)

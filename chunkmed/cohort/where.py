@@ -13,7 +13,7 @@ from typing import Any
 from chunkmed.errors import InputError
 from chunkmed.names import nearest
 
-__all__ = ["Condition", "condition"]
+__all__ = ["Condition", "columns_of", "condition"]
 
 Row = Mapping[str, Any]
 Part = Callable[[Row], Any]
@@ -70,6 +70,19 @@ def condition(text: str, columns: Collection[str]) -> Condition:
             raise
         raise _bad(text, getattr(error, "msg", None) or type(error).__name__) from error
     return lambda row: _truth(part, row, text)
+
+
+def columns_of(text: str) -> list[str]:
+    """Return the columns that a condition asks for, in its order.
+
+    Examples
+    --------
+    >>> columns_of("modality == 'CT' and n_slices > 100")
+    ['modality', 'n_slices']
+    """
+    nodes = ast.walk(ast.parse(text.strip(), mode="eval"))
+    found = [(node.col_offset, node.id) for node in nodes if isinstance(node, ast.Name)]
+    return list(dict.fromkeys(name for _, name in sorted(found)))
 
 
 def _truth(part: Part, row: Row, text: str) -> bool:

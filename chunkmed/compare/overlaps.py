@@ -20,20 +20,23 @@ from chunkmed.measures.about import About
 from chunkmed.measures.gathering import slices_of
 from chunkmed.measures.parts import Found
 from chunkmed.measures.places import volume_mm3
+from chunkmed.names import nearest
 
 __all__ = ["dice", "jaccard", "overlap", "volume_difference_ml"]
 
 _WHAT = ("dice", "jaccard", "volume_difference_ml")
 
 
-def overlap(labels: xr.DataArray, reference: xr.DataArray, what: Sequence[str] | None = None) -> xr.Dataset:
+def overlap(
+    labels: xr.DataArray, reference: xr.DataArray, what: str | Sequence[str] | None = None
+) -> xr.Dataset:
     """Compare two label images label by label, in one pass over both.
 
     Parameters
     ----------
     labels, reference : xarray.DataArray
         Integers, 0 is background; a mask counts as label 1. On the same grid; dims (t, z, y, x) or fewer.
-    what : sequence of str, optional
+    what : str or sequence of str, optional
         Of ``dice``, ``jaccard``, ``volume_difference_ml``; the last only where asked for or where the
         images have millimetres.
 
@@ -58,11 +61,10 @@ def overlap(labels: xr.DataArray, reference: xr.DataArray, what: Sequence[str] |
     [0.5, 1.0]
     """
     pair = pair_of(labels, reference)
-    names = list(what) if what is not None else [*_WHAT[:2], *_WHAT[2 : 2 + _has_volumes(pair.about)]]
+    wanted = [what] if isinstance(what, str) else what
+    names = list(wanted) if wanted is not None else [*_WHAT[:2], *_WHAT[2 : 2 + _has_volumes(pair.about)]]
     if unknown := [name for name in names if name not in _WHAT]:
-        raise InputError(
-            f"there is no {unknown[0]!r}", kind="no-measure", fix=f"choose of {', '.join(_WHAT)}"
-        )
+        raise InputError(f"there is no {unknown[0]!r}", kind="no-measure", fix=nearest(unknown[0], _WHAT))
     if "volume_difference_ml" in names:
         # Refuse before reading anything.
         volume_mm3(Found(Moments.empty(), {}), pair.about)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from chunkmed.dicom.families import families
 from chunkmed.dicom.geometry import Cell, cells_of
 from chunkmed.dicom.grouping import Group, same_plane
 from chunkmed.dicom.headers import Frame
@@ -21,11 +22,6 @@ from chunkmed.private import file_identifier
 __all__ = ["certainly_merged", "merged"]
 
 _MOST_NAMED = 6
-#: Attributes that are the same in all series of one image.
-_SETTINGS = (
-    "modality units kernel kvp echo_time_ms inversion_time_ms flip_angle_deg scanning_sequence "
-    "sequence_variant mr_acquisition_type photometric_interpretation"
-)
 
 
 def merged(stacks: Sequence[Stack], *, phases: str | None = None) -> Stack:
@@ -180,13 +176,13 @@ def certainly_merged(study: Study, selector: str | int | None) -> Stack:
     images = study.images()
     if len(images) == 1:
         return study.select(selector)
-    families = list(_families(images))
+    alike = list(families(images))
     if selector is not None:
         chosen = study.select(selector)
-        families = [family for family in families if chosen in family]
+        alike = [family for family in alike if chosen in family]
     found: list[Stack] = []
     doubts: list[ChunkmedError] = []
-    for family in families:
+    for family in alike:
         try:
             found.append(_certain(family))
         except ChunkmedError as error:
@@ -202,23 +198,6 @@ def certainly_merged(study: Study, selector: str | int | None) -> Stack:
         "no series are certain to be one image",
         "no two have the same size, orientation, spacing and settings",
     )
-
-
-def _families(images: Sequence[Stack]) -> Iterator[list[Stack]]:
-    """Yield stacks that may be one image: alike in plane and settings, several times or one each."""
-    alike: dict[object, list[Stack]] = {}
-    for stack in images:
-        if not stack.faults and stack.grid.known and stack.plane:
-            alike.setdefault(_kind(stack), []).append(stack)
-    return (family for family in alike.values() if len(family) > 1)
-
-
-def _kind(stack: Stack) -> object:
-    grid, shape = stack.grid, stack.grid.shape
-    row, column = ([round(line[axis], 3) for line in grid.direction] for axis in (0, 1))
-    settings = [str(stack.attributes.get(name)) for name in _SETTINGS.split()]
-    steps = [round(step, 3) for step in grid.spacing_mm[1:]]
-    return (*row, *column, *steps, *settings, shape[2:], grid.time_dim, shape[0] > 1)
 
 
 def _certain(family: Sequence[Stack]) -> Stack:

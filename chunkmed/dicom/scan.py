@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.many import read_headers
@@ -59,17 +61,19 @@ def scan(paths: Paths, *, progress: Callable[[int, int], None] | None = None) ->
             if progress is not None:
                 progress(done, len(found))
         if not frames:
-            raise _nothing(skipped)
+            raise _nothing(paths, skipped)
         stacks, unusable = stacks_of(frames)
     return Study(stacks, (*skipped, *unusable))
 
 
-def _nothing(skipped: list[Skipped]) -> SourceError:
-    named = [f"file {file_identifier(item.path)}: {item.reason}" for item in skipped[:_MOST_NAMED]]
-    more = f" and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
-    return SourceError(
-        "no DICOM image was found",
-        kind="no-dicom",
-        why=("; ".join(named) + more) or "there are no files",
-        fix="point to the folder that holds the series",
-    )
+def _nothing(paths: Paths, skipped: list[Skipped]) -> SourceError:
+    # A single path was typed by the user; lists are mostly what a folder holds: names that may be private.
+    given = printable(os.fspath(paths)) if isinstance(paths, str | os.PathLike) else ""
+    if given and Path(given).is_file():
+        why, fix = skipped[0].reason, "give a DICOM file, or the folder that holds the series"
+    else:
+        named = [f"file {file_identifier(item.path)}: {item.reason}" for item in skipped[:_MOST_NAMED]]
+        more = f" and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
+        why = ("; ".join(named) + more) or "there are no files"
+        fix = "point to the folder that holds the series"
+    return SourceError("no DICOM image was found", kind="no-dicom", where=given, why=why, fix=fix)

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from chunkmed.dicom.accept import Choices, accepted
+from chunkmed.dicom.choosing import how_to_choose, how_to_merge
 from chunkmed.dicom.pixels import Box, Pixels
 from chunkmed.dicom.regularity import Irregularity
-from chunkmed.dicom.table import lines, state_of
+from chunkmed.dicom.table import lines
 from chunkmed.dicom.values import wider
 from chunkmed.errors import InputError, SourceError
 from chunkmed.grid import Grid
@@ -234,7 +235,7 @@ class Study:
         raise SourceError(
             f"{selector!r} selects {len(found) or 'no'} series",
             kind="several-series" if found else "no-such-series",
-            fix=f"choose one of {self._choices()}",
+            fix=how_to_choose(found or self.stacks),
         )
 
     def _only(self) -> Stack:
@@ -255,7 +256,7 @@ class Study:
             f"there are {len(self.stacks)} series here",
             kind="several-series",
             why=next((text for stack in self.stacks for text in stack.warnings if "are apart" in text), ""),
-            fix=f"choose one of {self._choices()}",
+            fix="; or ".join(filter(None, [how_to_choose(self.stacks), how_to_merge(self.images())])),
         )
 
     def _matching(self, selector: str | int) -> list[Stack]:
@@ -271,12 +272,6 @@ class Study:
             for stack in self.stacks
             if text and any(key.startswith(text) for key in (stack.key, *stack.members))
         ]
-
-    def _choices(self) -> str:
-        return ", ".join(
-            f"{stack.key} ({stack.modality} {'x'.join(map(str, stack.shape))}{state_of(stack)})"
-            for stack in self.stacks
-        )
 
     def merge(self, series: Sequence[str | int] | None = None, *, phases: str | None = None) -> Study:
         """Return a study that holds nothing but the stack that several series make together.

@@ -27,8 +27,10 @@ def lines(stacks: Sequence[Stack], skipped: Sequence[Skipped]) -> Iterator[str]:
     for row in rows:
         yield "  ".join(row[i].ljust(widths[i]) for i in kept).rstrip()
     for number, stack in enumerate(stacks):
-        if stack.problem is not None:
-            yield f"#{number} {stack.problem.kind}: {_plain(stack.problem.what)}; {stack.problem.fix}"
+        if (problem := stack.problem) is not None:
+            # What nothing helps has at least a reason.
+            parts = [problem.what, problem.fix or problem.why]
+            yield f"#{number} {problem.kind}: {_plain('; '.join(filter(None, parts)))}"
     if skipped:
         yield f"{len(skipped)} {'file' if len(skipped) == 1 else 'files'} skipped:"
         yield from reasons(skipped)

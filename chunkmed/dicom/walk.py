@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from chunkmed.errors import SourceError
 
 __all__ = ["Paths", "common_folder", "find_files", "open_regular", "printable"]
 
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe, not a file"),
@@ -28,18 +30,30 @@ def find_files(paths: Paths) -> Iterator[tuple[str, str]]:
     Raises
     ------
     SourceError
-        If one of the given paths does not exist (kind ``no-such-path``).
+        If one of the given paths does not exist (kind ``no-such-path``), or is a URL (``not-on-disk``).
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     for path in [os.fspath(item) for item in given]:
         if not os.path.lexists(path):
-            raise SourceError(
-                "there is no such path",
-                kind="no-such-path",
-                where=printable(path),
-                fix="check the spelling and that the disk is mounted",
-            )
+            raise _no_such_path(path)
         yield from _below(os.path.abspath(path))  # noqa: PTH100 - Path.resolve follows links
+
+
+def _no_such_path(path: str) -> SourceError:
+    # Also of pathlib, which makes one slash of two.
+    if _URL.match(path):
+        return SourceError(
+            "DICOM is not read from object stores",
+            kind="not-on-disk",
+            where=printable(path),
+            fix="copy the series to a disk; if a store is meant, see chunkmed info URL",
+        )
+    return SourceError(
+        "there is no such path",
+        kind="no-such-path",
+        where=printable(path),
+        fix="check the spelling and that the disk is mounted",
+    )
 
 
 _Identity = tuple[int, int]

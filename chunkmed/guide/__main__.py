@@ -6,8 +6,11 @@ import importlib
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from chunkmed import __version__
+from chunkmed.cli.failure import show
+from chunkmed.errors import InputError
 
 __all__ = ["ROOMS", "build"]
 
@@ -43,9 +46,13 @@ def build(out: str | Path) -> Path:
     -------
     Path
         ``index.html``.
-    """
-    import pdoc
 
+    Raises
+    ------
+    InputError
+        ``missing-extra`` without pdoc.
+    """
+    pdoc = _pdoc()
     modules = [importlib.import_module(name) for name in ROOMS]
     for module in modules:
         # Some names are imported on first use: let them be there.
@@ -57,15 +64,25 @@ def build(out: str | Path) -> Path:
     return Path(out) / "index.html"
 
 
+def _pdoc() -> Any:
+    try:
+        import pdoc
+    except ImportError as error:
+        raise InputError(
+            "pdoc is not installed", kind="missing-extra", why=str(error), fix='pip install "chunkmed[docs]"'
+        ) from error
+    return pdoc
+
+
 def _main(words: list[str]) -> int:
     if len(words) != 1:
         sys.stderr.write("usage: python -m chunkmed.guide OUT\n")
         return 2
     try:
         sys.stdout.write(f"{build(words[0])}\n")
-    except ModuleNotFoundError as error:
-        sys.stderr.write(f'{error}: pip install "chunkmed[docs]"\n')
-        return 1
+    except InputError as error:
+        show(error, error.exit_code, as_json=False)
+        return error.exit_code
     return 0
 
 

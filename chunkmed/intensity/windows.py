@@ -11,6 +11,7 @@ import numpy as np
 from chunkmed.errors import InputError
 from chunkmed.intensity.chosen import named
 from chunkmed.intensity.scales import mapped, rescale
+from chunkmed.names import nearest
 
 __all__ = ["WINDOWS", "window", "window_of"]
 
@@ -126,9 +127,10 @@ def window_of(
         return float(center), float(width)
     if center is not None or width is not None:
         raise InputError("a window by name and by numbers", kind="bad-window", fix="give one of them")
-    found = WINDOWS.get(str(preset).lower().replace(" ", "-").replace("_", "-"))
+    name = str(preset).lower().replace(" ", "-").replace("_", "-")
+    found = WINDOWS.get(name)
     if found is None:
-        raise InputError(f"no window {preset!r}", kind="bad-window", fix=f"choose of {', '.join(WINDOWS)}")
+        raise InputError(f"no window {preset!r}", kind="bad-window", fix=nearest(name, WINDOWS))
     if attrs.get("modality", "CT") != "CT":
         raise InputError(
             f"windows by name are for CT, this image is {attrs['modality']}",

@@ -80,9 +80,9 @@ def _coords(
 
 
 def _placed(column: Array, row: Array, n: int, record: Measure) -> Array:
-    """Put the rows of one time point in their places; NaN, or no voxels, where a label is absent."""
+    """Put the rows of one time point in their places; NaN, no voxels or False where a label is absent."""
     # One dtype for all time points, whether a label is absent there or not.
-    dtype = np.float64 if np.isnan(record.missing) else np.int64
+    dtype = np.asarray(record.missing).dtype
     out = np.full((n, *column.shape[1:]), record.missing, dtype)
     out[row] = column
     return out

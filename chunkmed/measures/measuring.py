@@ -32,7 +32,7 @@ USUAL = ("count", "volume_ml")
 def measure(
     labels: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = USUAL,
+    what: str | Measure | Sequence[str | Measure] = USUAL,
     *,
     out: None = None,
 ) -> xr.Dataset: ...
@@ -42,7 +42,7 @@ def measure(
 def measure(
     labels: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = USUAL,
+    what: str | Measure | Sequence[str | Measure] = USUAL,
     *,
     out: str | os.PathLike[str],
 ) -> Path: ...
@@ -51,7 +51,7 @@ def measure(
 def measure(
     labels: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = USUAL,
+    what: str | Measure | Sequence[str | Measure] = USUAL,
     *,
     out: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset | Path:
@@ -63,7 +63,7 @@ def measure(
         Integers, 0 is background; a mask counts as label 1. Dims (t, z, y, x) or fewer.
     image : xarray.DataArray, optional
         Values, on the same grid.
-    what : sequence of str or Measure
+    what : str, Measure or sequence of them
         Names of :data:`MEASURES`, ``"percentile_15"``, records as ``measures.histogram(0, 255, 256)``.
     out : path, optional
         Write a Parquet file instead, one row per time point and label, for more labels than a Dataset
@@ -73,9 +73,10 @@ def measure(
     -------
     xarray.Dataset or Path
         Dims (t, label), or (label) without time; positions have one more, ``axis``. The count of
-        a label that a time point lacks is 0, its other values NaN. Units in ``attrs["units"]``. Labels that
-        have names (:func:`chunkmed.open_labels`) are told by them, ``table.sel(label="LV")``, their numbers
-        are the coordinate ``number``. With ``out`` the path of the file.
+        a label that a time point lacks is 0, its other values NaN (``touches_border``: False). Units in
+        ``attrs["units"]``. Labels that have names (:func:`chunkmed.open_labels`) are told by them,
+        ``table.sel(label="LV")``, their numbers are the coordinate ``number``. With ``out`` the path of the
+        file.
 
     Raises
     ------
@@ -121,9 +122,12 @@ def about_of(labels: xr.DataArray, lifted: Lifted) -> About:
     return About(grid_of(labels) if has_grid(labels) else None, axes, tuple(labels.dims[-2:]) == ("y", "x"))
 
 
-def checked_records(what: Sequence[str | Measure], image: xr.DataArray | None, about: About) -> list[Measure]:
+def checked_records(
+    what: str | Measure | Sequence[str | Measure], image: xr.DataArray | None, about: About
+) -> list[Measure]:
     """Return the measures, the count first; what cannot be measured is refused before anything is read."""
-    found = {record.name: record for record in map(record_of, ["count", *what])}
+    wanted = [what] if isinstance(what, str | Measure) else what
+    found = {record.name: record for record in map(record_of, ["count", *wanted])}
     records = list(found.values())
     if image is None and (missing := [r.name for r in records if r.needs_values]):
         raise InputError(f"{missing[0]!r} needs an image", kind="no-image", fix="measure(labels, image, ...)")

@@ -36,7 +36,7 @@ _LABELLING_BYTES = 5
 def measure_objects(
     mask: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = USUAL,
+    what: str | Measure | Sequence[str | Measure] = USUAL,
     *,
     structure: Any = None,
     out: None = None,
@@ -47,7 +47,7 @@ def measure_objects(
 def measure_objects(
     mask: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = USUAL,
+    what: str | Measure | Sequence[str | Measure] = USUAL,
     *,
     structure: Any = None,
     out: str | os.PathLike[str],
@@ -57,7 +57,7 @@ def measure_objects(
 def measure_objects(
     mask: xr.DataArray,
     image: xr.DataArray | None = None,
-    what: Sequence[str | Measure] = USUAL,
+    what: str | Measure | Sequence[str | Measure] = USUAL,
     *,
     structure: Any = None,
     out: str | os.PathLike[str] | None = None,
@@ -73,7 +73,7 @@ def measure_objects(
         Non-zero voxels are objects. Dims (t, z, y, x) or fewer.
     image : xarray.DataArray, optional
         Values, on the same grid.
-    what : sequence of str or Measure
+    what : str, Measure or sequence of them
         As for :func:`measure`. Surfaces need a structure that connects all 26 neighbours: objects
         that touch across an edge only could not be told apart before all labels are known.
     structure : array_like, optional

@@ -16,6 +16,7 @@ from chunkmed.measures import places, shapes
 from chunkmed.measures.about import About
 from chunkmed.measures.parts import COUNTS, MOMENTS, SURFACE, Bins, Found, Part
 from chunkmed.measures.quantiles import percentiles
+from chunkmed.names import nearest
 
 __all__ = ["MEASURES", "PERCENTILE", "Measure", "histogram", "is_measure", "percentile", "record_of"]
 
@@ -38,8 +39,8 @@ class Measure:
     """Dims beside time and label."""
     coords: dict[str, Any] = field(default_factory=dict)
     """Coordinates of those that the image does not give."""
-    missing: float = np.nan
-    """Of a label that a time point lacks."""
+    missing: float | bool = np.nan
+    """Of a label that a time point lacks: of numbers NaN or 0, of what is so or not False."""
 
 
 def _of_values(name: str, units: str, finish: Finish, about: str, dims: tuple[str, ...] = ()) -> Measure:
@@ -60,7 +61,13 @@ _RECORDS = (
     Measure("area_px", "px", places.single_plane, about="area in pixels, one slice"),
     Measure("centroid", "voxel", places.centroid, about="centre", dims=_AXIS),
     Measure("centroid_mm", "mm", places.centroid_mm, about="centre, in the image's coordinates", dims=_AXIS),
-    Measure("touches_border", "1", places.touches_border, about="whether it reaches the border of the image"),
+    Measure(
+        "touches_border",
+        "1",
+        places.touches_border,
+        about="whether it reaches the border of the image",
+        missing=False,
+    ),
     Measure(
         "start",
         "voxel",
@@ -265,4 +272,5 @@ def record_of(measure: str | Measure) -> Measure:
     if match := PERCENTILE.match(measure):
         return percentile(float(match[1]))
     names = f"{', '.join(MEASURES)}, percentile_<0 to 100>"
-    raise InputError(f"there is no measure {measure!r}", kind="no-measure", fix=f"choose of {names}")
+    fix = nearest(measure, MEASURES, f"choose of {names}")
+    raise InputError(f"there is no measure {measure!r}", kind="no-measure", fix=fix)

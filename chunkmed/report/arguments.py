@@ -12,6 +12,7 @@ from chunkmed.coords import SPACE, is_channel, time_dim_of
 from chunkmed.errors import InputError
 from chunkmed.intensity.chosen import named
 from chunkmed.intensity.windows import window_of
+from chunkmed.measures import measure
 from chunkmed.report.marks import mark_at, marks_of
 from chunkmed.report.scene import Look, Scene
 from chunkmed.slices.choice import center_of, volume_at
@@ -20,7 +21,16 @@ from chunkmed.slices.levels import coarsest
 from chunkmed.slices.page import grid_if_known, positions_of
 from chunkmed.slices.planes import Plane, plane_across
 
-__all__ = ["center_of_views", "image_of", "look_of", "many_cuts", "plane_of", "scene_of", "times_of"]
+__all__ = [
+    "center_of_views",
+    "image_of",
+    "look_of",
+    "many_cuts",
+    "montage_axis",
+    "plane_of",
+    "scene_of",
+    "times_of",
+]
 
 _PANELS = 12
 
@@ -83,10 +93,21 @@ def center_of_views(image: xr.DataArray, at: Any, t: int) -> dict[str, int]:
 def _middle_of(image: xr.DataArray, labels: xr.DataArray, t: int) -> dict[str, int]:
     small = coarsest(labels)
     time = time_dim_of(small)
-    index = center_of(volume_at(small, t if time and small.sizes[time] > 1 else 0) != 0)
+    volume = volume_at(small, t if time and small.sizes[time] > 1 else 0)
+    index = center_of(_largest(volume))
     at = {axis: float(positions_of(small, axis)[0][index[axis]]) for axis in SPACE}
     own = {axis: positions_of(image, axis)[0] for axis in SPACE}
     return {axis: int(np.argmin(np.abs(own[axis] - at[axis]))) for axis in SPACE}
+
+
+def _largest(labels: xr.DataArray) -> xr.DataArray:
+    """Return where the largest object lies: the middle of all of them may lie between them."""
+    if labels.dtype.kind in "iu":
+        counts = measure(labels, what="count")["count"]
+        if counts.size > 1:
+            largest = int(counts["label"].values[np.argmax(counts.values)])
+            return labels == largest
+    return labels != 0
 
 
 def plane_of(image: xr.DataArray, axis: str | None, at: Any) -> Plane:
@@ -99,6 +120,15 @@ def plane_of(image: xr.DataArray, axis: str | None, at: Any) -> Plane:
         can = ", ".join(flat or SPACE)
         raise InputError(f"a slice across {axis!r}", kind="bad-axis", why=f"this image is cut across {can}")
     return plane_across(axis, grid_if_known(image))
+
+
+def montage_axis(image: xr.DataArray, axis: str | None) -> str:
+    """Return across what the slices of a montage lie: of a single slice, over time."""
+    if axis is not None:
+        return axis
+    time = time_dim_of(image)
+    single = image.sizes.get(plane_of(image, None, None).normal, 1) == 1
+    return time if time is not None and image.sizes[time] > 1 and single else "z"
 
 
 def many_cuts(image: xr.DataArray, axis: str, n: int | None, every: int | None, at: Any, t: int) -> list[Cut]:

@@ -47,6 +47,8 @@ def draw_beat(axes: Axes, curve: xr.DataArray) -> None:
     curve = curve.squeeze()
     values = np.asarray(curve, dtype=np.float64)
     _, units = _quantity(curve)
+    # Pixels and voxels are counted.
+    digits = 0 if units in ("px", "vox") else 1
     time = draw_line(axes, curve, color=_BLUE)
     axes.set_ylim(0, float(np.nanmax(values)) * 1.22)
     for name, index, lift in (("ED", int(beat.ed_index), 14), ("ES", int(beat.es_index), -16)):
@@ -60,7 +62,7 @@ def draw_beat(axes: Axes, curve: xr.DataArray) -> None:
             markeredgewidth=2.5,
         )
         axes.annotate(
-            f"{name}  {values[index]:.1f} {units}",
+            f"{name}  {values[index]:.{digits}f} {units}",
             (time[index], values[index]),
             (0, lift),
             textcoords="offset points",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.patches import StepPatch
 
 from chunkmed import intensity, ndimage
 from chunkmed.errors import InputError
@@ -15,6 +16,7 @@ from chunkmed.graph.nodes import Array
 from chunkmed.report.charts import draw_counts, draw_parts
 from chunkmed.report.drawing import INK, label_color
 from chunkmed.report.figures import new_figure
+from chunkmed.report.keywords import check_keywords
 
 __all__ = ["histogram"]
 
@@ -80,6 +82,7 @@ def histogram(
     >>> ax.patches[0].get_data().values.tolist(), len(ax.figure.axes)
     ([2, 1, 0, 0, 1], 2)
     """
+    check_keywords(histogram, line, Axes.stairs, StepPatch)
     if mask is not None and labels is not None:
         raise InputError("a mask and labels", kind="two-masks", fix="give one of them")
     if labels is None:

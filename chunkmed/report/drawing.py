@@ -33,6 +33,8 @@ _MOST_CONTOURS = 60
 _LETTER_INSET = 1.15  # of the size of the letters, from the edge
 _EDGES = {"left": (0, 0.5, 1, 0), "right": (1, 0.5, -1, 0), "top": (0.5, 1, 0, -1), "bottom": (0.5, 0, 0, 1)}
 
+#: Of the shorter side of a panel, the most that letters may measure; smaller ones nobody reads (points).
+_LETTER_PART, _LEAST_LETTER = 1 / 8, 6.0
 #: Height over width of a panel without room for letters at top and bottom.
 _FLAT = 0.3
 #: Longest scale, as a part of the width of a panel.
@@ -71,11 +73,21 @@ def frame(axes: Axes, plane: Plane, extent: Extent) -> None:
 def draw_letters(axes: Axes, plane: Plane, fontsize: float = 14) -> None:
     """Write which direction of the patient lies at each edge."""
     width, height = abs(np.diff(axes.get_xlim())[0]), abs(np.diff(axes.get_ylim())[0])
+    fontsize = min(fontsize, _LETTER_PART * _shortest(axes, width, height))
+    if fontsize < _LEAST_LETTER:
+        return
     for edge, letter in plane.letters.items():
         # In a flat panel the letters at top and bottom would lie on each other, in a narrow one the others.
         across, along = (width, height) if edge in ("left", "right") else (height, width)
         if across > _FLAT * along:
             _draw_letter(axes, edge, letter, fontsize)
+
+
+def _shortest(axes: Axes, width: float, height: float) -> float:
+    """Return the shorter side of a slice of this size as it is drawn into axes, in points."""
+    room = axes.get_window_extent()
+    per_mm = min(room.width / width, room.height / height)
+    return float(min(width, height) * per_mm * 72 / axes.figure.dpi)
 
 
 def draw_overlay(axes: Axes, shown: Slice, alpha: float, cmap: Any = None, **look: Any) -> None:

@@ -19,6 +19,7 @@ from chunkmed.slices.planes import Plane
 
 __all__ = [
     "SMALL",
+    "caption",
     "finish",
     "inches",
     "moment",
@@ -104,6 +105,13 @@ def place(image: xr.DataArray, cut: Cut) -> str:
     if grid_if_known(image) is None:
         return f"{axis} = {cut.index}"
     return f"{cut.plane.name}   {axis} = {positions_of(image, axis)[0][cut.index]:.1f} mm"
+
+
+def caption(image: xr.DataArray, cut: Cut) -> str:
+    """Return where a slice lies, and of several time points which one it shows."""
+    dim = time_dim_of(image)
+    several = dim is not None and image.sizes[dim] > 1
+    return place(image, cut) + (f"   {moment(image, cut.t)}" if several else "")
 
 
 def moment(image: xr.DataArray, t: int) -> str:

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from chunkmed.drafts import draft_of
 from chunkmed.report.drawing import INK, QUIET
 from chunkmed.report.group import Values
+from chunkmed.report.words import titled
 
 __all__ = ["draw_curves", "draw_distributions", "thumbnail"]
 
@@ -67,10 +68,11 @@ def _draw_distribution(axes: Axes, name: str, known: Values) -> None:
     for chosen, color in ((known[~far], INK), (known[far], _ORANGE)):
         axes.plot(chosen, np.full(chosen.size, floor), "|", color=color, markersize=6)
     axes.axvline(median, color=INK, linewidth=1)
-    axes.set_title(name.replace("_", " "), fontsize=10, color=INK, loc="left")
+    axes.set_title(titled(name), fontsize=10, color=INK, loc="left")
     _quiet(axes)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.ticklabel_format(axis="x", useOffset=False)
 
 
 def draw_curves(curves: Sequence[tuple[str, str, Values, Values]], path: Path) -> Path | None:
@@ -87,7 +89,7 @@ def draw_curves(curves: Sequence[tuple[str, str, Values, Values]], path: Path) -
         axes.plot(times, values, color=_ORANGE, linewidth=2.5, label="median")
         axes.legend(frameon=False, fontsize=9)
     axes.set_xlabel("time (ms)", fontsize=9, color=QUIET)
-    axes.set_title(curves[0][1].replace("_", " "), fontsize=10, color=INK, loc="left")
+    axes.set_title(titled(curves[0][1]), fontsize=10, color=INK, loc="left")
     _quiet(axes)
     return _saved(figure, path)
 

@@ -12,9 +12,10 @@ from chunkmed.drafts import draft_of
 from chunkmed.errors import InputError
 from chunkmed.report.group import Card, Group
 from chunkmed.report.group_charts import draw_curves, draw_distributions, thumbnail
-from chunkmed.units import format_bytes
+from chunkmed.report.words import titled
+from chunkmed.units import format_bytes, format_number
 
-__all__ = ["write_group_page"]
+__all__ = ["page_template", "write_group_page"]
 
 #: More pictures on one page than anyone looks at.
 _CARDS_OF_PAGE = 200
@@ -40,14 +41,13 @@ def write_group_page(folder: Path, group: Group) -> list[Path]:
     InputError
         ``missing-extra`` where jinja2 is not installed.
     """
-    template = _template()
+    template = page_template()
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
+    # Where cases have several time points, there are curves.
+    of_times = " of the medians over time" if group.curves else ""
     charts = [
-        (
-            "Distributions of the medians over time",
-            draw_distributions(group.values, pictures / "distributions.png"),
-        ),
+        (f"Distributions{of_times}", draw_distributions(group.values, pictures / "distributions.png")),
         ("All curves over time", draw_curves(group.curves, pictures / "curves.png")),
     ]
     done = [card for card in group.cards if not card.kind]
@@ -62,7 +62,8 @@ def write_group_page(folder: Path, group: Group) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _template() -> Any:
+def page_template() -> Any:
+    """Return what pages are made from, or refuse where jinja2 is not installed."""
     try:
         import jinja2
     except ImportError as error:
@@ -73,7 +74,9 @@ def _template() -> Any:
         ) from error
     text = (files("chunkmed.report") / "templates" / "group.html.j2").read_text(encoding="utf-8")
     # Ids and messages come from outside: everything is escaped.
-    return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(text)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {"number": format_number, "titled": titled}
+    return environment.from_string(text)
 
 
 def _overview(group: Group, folder: Path, charts: list[tuple[str, Path | None]]) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def _shown(card: Card, folder: Path, pictures: Path | None) -> dict[str, Any]:
         "message": card.message,
         "marks": card.marks,
         "notes": card.notes,
-        "facts": [f"{name.replace('_', ' ')} {value:.4g}" for name, value in card.facts.items()],
+        "facts": [f"{titled(name)} {format_number(value)}" for name, value in card.facts.items()],
         "took": f"{card.seconds:.1f} s, {format_bytes(card.peak_bytes)}",
     }
 

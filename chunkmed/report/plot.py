@@ -14,6 +14,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
 
 from chunkmed.cardiac import curve as curve_of
 from chunkmed.cardiac import summary
@@ -24,6 +25,7 @@ from chunkmed.report.arguments import (
     image_of,
     look_of,
     many_cuts,
+    montage_axis,
     plane_of,
     scene_of,
     times_of,
@@ -33,15 +35,16 @@ from chunkmed.report.counts import histogram
 from chunkmed.report.drawing import draw_letters, draw_lines, label_color
 from chunkmed.report.figures import (
     SMALL,
+    caption,
     finish,
     inches,
     moment,
     new_axes,
     new_figure,
-    place,
     size_of,
     write_title,
 )
+from chunkmed.report.keywords import check_keywords
 from chunkmed.report.layout import below, figure_size, grid_of_panels, grid_shape, row_of_panels
 from chunkmed.report.scene import planes_of
 from chunkmed.slices.cuts import Cut
@@ -127,6 +130,7 @@ def imshow(
     >>> ax.images[0].get_clim(), bool(ax.yaxis_inverted())
     ((0.0, 11.0), True)
     """
+    check_keywords(imshow, more, Axes.imshow, AxesImage)
     image = image_of(image)
     times = times_of(image, t)
     scene = scene_of(image, times, overlay, contours, points)
@@ -247,6 +251,7 @@ def views(
     >>> [ax.get_title(loc="left") for ax in figure.axes]
     ['z = 2', 'y = 3', 'x = 4']
     """
+    check_keywords(views, look, Axes.imshow, AxesImage, look_of)
     image = image_of(image)
     times = times_of(image, t)
     scene = scene_of(image, times, overlay, contours, points)
@@ -263,7 +268,7 @@ def views(
     scene.draw(panels, look_of(image, SMALL + 2, **look))
     at_mm = {axis: float(positions_of(image, axis)[0][center[axis]]) for axis in SPACE}
     for ax, cut in panels:
-        write_title(ax, place(image, cut))
+        write_title(ax, caption(image, cut))
         if lines and len(panels) > 1:
             draw_lines(ax, cut.plane, at_mm)
     widest = max(zip(sizes, panels, strict=True), key=lambda each: min(each[0]))[1][0]
@@ -274,7 +279,7 @@ def views(
 def montage(
     image: Any,
     *,
-    axis: str = "z",
+    axis: str | None = None,
     n: int | None = None,
     every: int | None = None,
     at: Any = None,
@@ -294,7 +299,8 @@ def montage(
     image : image
         As in :func:`imshow`.
     axis : str, optional
-        Across which axis, or the time dim: one slice at many time points.
+        Across which axis, or the time dim: one slice at many time points. By default z; of a single slice
+        the time dim.
     n : int, optional
         How many, evenly from the whole range; 12 by default.
     every : int, optional
@@ -322,9 +328,11 @@ def montage(
     >>> [ax.get_title(loc="left") for ax in figure.axes]
     ['z = 0', 'z = 40', 'z = 80', 'z = 120']
     """
+    check_keywords(montage, look, Axes.imshow, AxesImage, look_of)
     image = image_of(image)
     times = times_of(image, t)
     scene = scene_of(image, times, overlay, contours, points)
+    axis = montage_axis(image, axis)
     cuts = many_cuts(image, axis, n, every, at, times[0])
     size = size_of(image, cuts[0].plane)
     columns, rows = grid_shape(len(cuts), size, columns)
@@ -336,7 +344,7 @@ def montage(
     scene.draw(panels, look_of(image, SMALL, letters=False, **look))
     over_time = axis == time_dim_of(image)
     for ax, cut in panels:
-        write_title(ax, moment(image, cut.t) if over_time else place(image, cut))
+        write_title(ax, moment(image, cut.t) if over_time else caption(image, cut))
     if letters:
         draw_letters(panels[0][0], cuts[0].plane, SMALL)
     finish(figure, image, panels[0][0], title)

@@ -94,10 +94,10 @@ def no_store(path: Place) -> StoreError:
 
 def not_ours(folder: Place, error: Exception) -> StoreError:
     """Return the error for a folder that chunkmed did not write."""
+    why, fix = f"its root group lacks {error}", "convert the DICOM series again"
+    if not isinstance(error, KeyError):
+        why = "it has no manifest of ours"
+        fix = "chunkmed scan lists the series of a DICOM folder, chunkmed convert makes a store of one"
     return StoreError(
-        "this is not a store that chunkmed wrote",
-        kind="not-a-store",
-        where=str(folder),
-        why=f"its root group lacks {error}" if isinstance(error, KeyError) else "it has no manifest of ours",
-        fix="convert the DICOM series again",
+        "this is not a store that chunkmed wrote", kind="not-a-store", where=str(folder), why=why, fix=fix
     )

@@ -15,6 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chunkmed.cli import main
@@ -70,6 +71,13 @@ def test_no_such_folder(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_dicom_is_read_from_disk(tmp_path):
+    for url in ("s3://bucket/study", "gs://bucket/study/a.dcm"):
+        done = chunkmed("convert", url, tmp_path / "a.zarr")
+        refused(done, 1, "not read from object stores", url, "copy the series to a disk")
+        assert "mounted" not in done.stderr
+
+
 def test_no_dicom_in_it(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "readme.txt").write_text("not an image")
@@ -78,6 +86,17 @@ def test_no_dicom_in_it(tmp_path):
     identifier = done.stderr.split("chunkmed which ")[1].split()[0]
     named = chunkmed("which", identifier)
     assert named.stdout.split() == [identifier, str(tmp_path / "in" / "readme.txt")]
+
+
+def test_a_file_that_is_no_dicom_is_named_as_it_was_given(tmp_path):
+    (tmp_path / "notes.md").write_text("not an image")
+    done = chunkmed("convert", tmp_path / "notes.md", tmp_path / "a.zarr")
+    refused(done, 1, f"where   {tmp_path / 'notes.md'}", "why     not DICOM", "give a DICOM file")
+    assert "chunkmed which" not in done.stderr
+    # What lies in a folder keeps its name for itself.
+    done = chunkmed("scan", tmp_path)
+    refused(done, 1, f"where   {tmp_path}\n", "chunkmed which")
+    assert "notes.md" not in done.stderr
 
 
 def test_convert_and_scan(study, tmp_path):
@@ -97,8 +116,8 @@ def test_convert_and_scan(study, tmp_path):
 
 def test_two_series_where_one_is_wanted(study, tmp_path):
     done = chunkmed("run", "threshold-objects", study, tmp_path / "out")
-    refused(done, 1, "2 series", "choose one of")
-    key = done.stderr.split("choose one of ")[1].split()[0]
+    refused(done, 1, "2 series", "choose one with --series", "chunkmed scan")
+    key = done.stderr.split("chunkmed scan PATH: ")[1].split()[0]
     listed = chunkmed("scan", study)
     assert key in listed.stdout
     chosen = chunkmed("run", "threshold-objects", study, tmp_path / "out", "--series", key)
@@ -132,15 +151,25 @@ def test_misspelt_key(study, tmp_path):
 
 def test_wrong_usage(study, tmp_path):
     assert chunkmed("run").returncode == 2
-    assert chunkmed("frobnicate").returncode == 2
+    refused(chunkmed("frobnicate"), 2, "no command 'frobnicate'", "chunkmed --help")
+    refused(chunkmed("convrt", study, tmp_path / "o"), 2, "did you mean 'convert'?")
+    refused(chunkmed("cohort", "stats"), 2, "did you mean 'status'?")
+    refused(chunkmed("recipe", "shw"), 2, "did you mean 'show'?")
     refused(chunkmed("run", "treshold-objects", study, tmp_path / "o"), 2, "did you mean 'threshold-objects'")
     refused(
         chunkmed("run", "threshold-objects", study / "a", tmp_path / "o", "--set", "cuont=1"), 2, "'count'"
     )
     refused(chunkmed("run", "ejection-fraction", study / "a", tmp_path / "o"), 2, "needs 'seed'")
     small = chunkmed("run", "threshold-objects", study / "a", tmp_path / "o", "--memory", "9 MB")
-    refused(small, 1, "does not fit", "memory=")
+    refused(small, 1, "does not fit", "memory=", "--memory")
     assert not (tmp_path / "o" / "image.zarr").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("cohort",), ("recipe",)])
+def test_help_where_no_command_is_given(words):
+    done = chunkmed(*words)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.startswith("Usage: chunkmed") and "\nCommands:\n" in done.stdout
 
 
 def test_recipe_commands():
@@ -205,6 +234,18 @@ def test_info(stored):
     assert "history     save name=bright" in done.stdout
 
 
+def test_info_of_steps_that_are_not_known(tmp_path):
+    import chunkmed as cm
+
+    image = cm.open(np.zeros((1, 3, 8, 6), np.int16), spacing_mm=(5.0, 2.0, 1.5))
+    cm.save(image.isel(z=[1]), tmp_path / "a.zarr")
+    assert "1 x 8 x 6 voxels of 2 x 1.5 mm along y, x, " in chunkmed("info", tmp_path / "a.zarr").stdout
+    heart = BeatingEllipsoid(time_points=2, size=(8, 60, 76), spacing_mm=(14.0, 2.4, 2.4))
+    write_study(tmp_path / "in", heart, extra_tags={"PixelSpacing": None})
+    cm.convert(tmp_path / "in", tmp_path / "b.zarr")
+    assert "voxels of unknown size, " in chunkmed("info", tmp_path / "b.zarr").stdout
+
+
 def test_info_as_json(stored):
     about = json.loads(chunkmed("info", stored, "--json").stdout)
     (level,) = about["image"]["levels"]
@@ -220,7 +261,7 @@ def test_info_as_json(stored):
 @pytest.mark.parametrize("command", ["info", "verify"])
 def test_info_and_verify_of_what_is_no_store(tmp_path, stored, command):
     refused(chunkmed(command, tmp_path / "nothing"), 1, "no such store")
-    refused(chunkmed(command, tmp_path), 1, "not a store that chunkmed wrote", "manifest")
+    refused(chunkmed(command, tmp_path), 1, "not a store that chunkmed wrote", "manifest", "chunkmed scan")
     (tmp_path / "file").write_text("x")
     refused(chunkmed(command, tmp_path / "file"), 1, "not a store")
 

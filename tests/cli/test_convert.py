@@ -73,6 +73,19 @@ def test_run_passes_the_options_on(study, tmp_path):
         invoked(run, "threshold-objects", tmp_path / "out/image.zarr", tmp_path / "b", "--merge-series")
 
 
+def test_an_ejection_fraction_of_one_time_point_is_said_to_be_missing(tmp_path):
+    heart = BeatingEllipsoid(time_points=1, size=(8, 54, 66), spacing_mm=(12.0, 2.6, 2.6))
+    write_study(tmp_path / "in", heart)
+    seed = ",".join(f"{value:.1f}" for value in heart.center_lps)
+    words = ["ejection-fraction", tmp_path / "in", tmp_path / "out", "--set", f"seed.lps=[{seed}]"]
+    told = invoked(run, *words)
+    assert "missing    no ejection fraction: the image has a single time point" in told
+    assert "touches_border yes" in told
+    assert "single time point" in json.loads(invoked(run, *words, "--overwrite", "--json"))["missing"]
+    told = invoked(run, "threshold-objects", tmp_path / "in", tmp_path / "objects", "--json")
+    assert json.loads(told)["missing"] == ""
+
+
 def test_progress_counts_slices(study, tmp_path):
     done = CliRunner().invoke(convert, [str(study / "whole"), str(tmp_path / "a.zarr"), "--no-pyramid"])
     assert "writing a.zarr: 21 slices" in done.stderr and "MB/s read" in done.stderr

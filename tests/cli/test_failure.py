@@ -173,3 +173,10 @@ def test_which_finds_files_and_says_what_it_does_not_know(run, capfd):
     assert ended.value.code == 0 and capfd.readouterr().out.split() == ["aa11bb", "/in/a.dcm"]
     code, _, said = run(AssertionError(), "which", "ffffffffffff")
     assert code == 1 and "no-such-identifier" in said
+
+
+def test_arguments_of_python_are_told_as_options_that_the_command_has(run):
+    error = PlanError("too small", kind="budget-too-small", fix='give memory="4 GB", workers=1 (--workers)')
+    assert "workers=1 (--workers) (--memory)" in run(error, "convert", "x", "y")[2]
+    error = PlanError("too small", kind="budget-too-small", fix='give memory="4 GB"')
+    assert "--memory" not in run(error, "scan", "x")[2]

@@ -46,6 +46,13 @@ def test_slices_over_time_as_vectors(stored, tmp_path, capsys):
     assert target.read_text().startswith("<?xml") and "t = 40 ms" in target.read_text()
 
 
+def test_a_montage_of_a_cine_slice_is_over_time(stored, tmp_path, capsys):
+    cm.save(cm.open(stored).isel(z=[2]), tmp_path / "cine.zarr")
+    target = tmp_path / "cine.svg"
+    assert run(capsys, tmp_path / "cine.zarr", target, "--kind", "montage")[0] == 0
+    assert "t = 0 ms" in target.read_text() and "t = 40 ms" in target.read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

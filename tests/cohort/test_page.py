@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -81,6 +82,7 @@ def test_page_asks_nothing_of_a_network(group):
     # Names come from outside.
     assert "<b>sub" not in text and "&lt;b&gt;sub &amp; 0" in text
     assert text.count("no-dicom") >= 3
+    assert "Distributions of the medians over time" in text and "<td>volume (ml), label 1</td>" in text
 
 
 def test_page_in_a_browser(group, tmp_path):
@@ -123,10 +125,42 @@ def test_outliers_are_named(tmp_path):
     assert not (tmp_path / "out" / "group" / "index.html").exists()
 
 
-def test_without_jinja(group, monkeypatch):
+def test_a_page_of_images_without_time(tmp_path):
+    for number, shape in enumerate([(1, 2, 40, 300), (1, 2, 41, 300)]):
+        write_store(tmp_path / "in" / f"c{number}.zarr", 500, shape)
+    cohort = cm.cohort.plan(
+        tmp_path / "in", tmp_path / "out", recipe=functions.value, memory="1.4 GB", workers=2
+    )
+    cohort.run()
+    cohort.group()
+    text = (tmp_path / "out" / "group" / "index.html").read_text()
+    assert "<h2>Distributions</h2>" in text and "over time" not in text
+    assert ">24,600</td>" in text and "first value" in text
+
+
+def test_a_single_case_has_no_spread(tmp_path):
+    write_store(tmp_path / "in" / "c.zarr", 500)
+    cohort = cm.cohort.plan(
+        tmp_path / "in", tmp_path / "out", recipe=functions.value, memory="1.4 GB", workers=2
+    )
+    cohort.run()
+    cohort.group()
+    text = (tmp_path / "out" / "group" / "index.html").read_text()
+    row = text[text.index("<td>first value</td>") :].partition("</tr>")[0]
+    assert re.findall(r">([^<>]*)</td>", row) == ["first value", "1", "500", "", "500", "500", "500"]
+
+
+def test_without_jinja_nothing_is_written(tmp_path, monkeypatch):
+    write_store(tmp_path / "in" / "c.zarr", 500)
+    cohort = cm.cohort.plan(
+        tmp_path / "in", tmp_path / "out", recipe=functions.value, memory="1.4 GB", workers=2
+    )
     monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
     with pytest.raises(InputError, match=r"chunkmed\[report\]"):
-        cm.cohort.open(group.parent).group()
+        cohort.group()
+    assert not (tmp_path / "out" / "group").exists()
+    cohort.group(page=False)
+    assert (tmp_path / "out" / "group" / "summary.json").exists()
 
 
 def run(words: list[str]) -> tuple[int, str]:
@@ -136,6 +170,24 @@ def run(words: list[str]) -> tuple[int, str]:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.exit_code, done.output
+
+
+def test_planning_says_what_it_leaves_and_what_is_made_anew(stores, tmp_path):
+    root, out = tmp_path / "in", str(tmp_path / "out")
+    for number in (0, 2):
+        shutil.copytree(stores / f"c{number:02d}.zarr", root / f"c{number:02d}.zarr")
+    words = ["plan", str(root), out, "--memory", "1.4 GB", "--workers", "2", "--recipe"]
+    code, said = run([*words, "cohort_functions:value", "--where", "n_slices > 3 and modality == 'MR'"])
+    assert code == 0 and said.splitlines() == [
+        "found      2 images, 0 cases",
+        "none left  --where leaves none of 2 (n_slices 2, modality CT)",
+        f"wrote      {out}",
+    ]
+    assert "made anew" not in run([*words, "cohort_functions:value"])[1]
+    assert run(["run", out])[0] == 0
+    assert "made anew" not in run([*words, "cohort_functions:value"])[1]
+    code, said = run([*words, "cohort_functions:timed"])
+    assert code == 0 and "made anew  2 results are of other settings or inputs" in said
 
 
 def test_command_line(stores, tmp_path):
@@ -161,3 +213,8 @@ def test_command_line(stores, tmp_path):
     assert code == 3 and json.loads(run(["status", out, "--json"])[1])["starts"] == 4
     code, said = run(["group", out, "--no-page"])
     assert code == 0 and "3 cases: 2 done, 1 failed" in said and "table.parquet" in said
+    assert "median 3, 0 to 6 in 2 cases" in said and "32 in 2 cases" in said
+    # What an earlier command left is not said to be written.
+    (Path(out) / "group" / "index.html").write_text("old")
+    assert "index.html" not in run(["group", out, "--no-page"])[1]
+    assert "index.html" in run(["group", out])[1]

@@ -54,7 +54,7 @@ def test_pattern_names_cases_and_columns(tree, tmp_path):
     assert [row["selected"] for row in rows] == [True, True, True, True, False, True, True]
     assert rows[4]["localizer"] and "files-skipped" in rows[3]["flags"]
     assert "several-of-case" in rows[0]["flags"]
-    assert rows[5]["problem"] == "no-dicom"
+    assert rows[5]["problem"] == "no-dicom" and str(tree) not in rows[5]["why"]
     assert len({row["case"] for row in rows}) == 7
     assert found(tree, tmp_path, case_id="pat-{case}/{visit}") == rows
 

@@ -188,6 +188,16 @@ def test_planned_again(stores, tmp_path):
     assert {case: outcome.kind for case, outcome in named(out).items()}["c01"] == "input-changed"
 
 
+def test_results_of_the_plan_before_the_last_are_gone(stores, tmp_path):
+    """A folder holds the last results: what the ledger says of earlier ones does not count."""
+    root, out = copied(stores, tmp_path / "in", 2), tmp_path / "out"
+    assert planned(root, out).run().done == 2
+    assert planned(root, out, functions.timed).run().done == 2
+    cohort = planned(root, out)
+    assert (cohort.status().done, cohort.status().waiting) == (0, 2)
+    assert cohort.run().done == 2 and cohort.table()["first_value"].to_pylist() == [0, 1]
+
+
 def test_lost_results_are_made_again(stores, tmp_path):
     out = tmp_path / "out"
     cohort = planned(copied(stores, tmp_path / "in", 2), out)

@@ -129,6 +129,8 @@ def test_a_lut_that_contradicts_itself_is_refused(tmp_path, told):
     with pytest.raises(SourceError, match="Modality LUT has not as many entries") as refused:
         cm.open(tmp_path)
     assert refused.value.kind == "unsupported-object"
+    # Nothing helps: the table of a scan gives the reason.
+    assert "these images cannot be read; its Modality LUT has not" in str(cm.scan(tmp_path))
 
 
 FLOATS = {"float32": ("FloatPixelData", 32), "float64": ("DoubleFloatPixelData", 64)}

@@ -599,6 +599,28 @@ def test_the_only_good_series_is_not_picked_beside_a_broken_one(tmp_path):
         refused(lambda: cm.open(tmp_path), "several-series", "missing-slices")
 
 
+def test_a_choice_is_short_and_says_how_to_choose(tmp_path):
+    for number in range(10):
+        # Without a modality, each with an echo time of its own: nothing that could be one image.
+        tags = {"Modality": "", "EchoTime": 5 + number}
+        write(tmp_path / str(number), slices=1, seed=number, tags=tags)
+    with pytest.raises(SourceError) as caught:
+        cm.open(tmp_path)
+    fix = caught.value.fix
+    assert "--series (series=)" in fix and "chunkmed scan PATH" in fix and "merge" not in fix
+    assert fix.count("(1x1x3x4") == 8 and fix.endswith(" and 2 more")
+
+
+def test_series_that_make_one_image_are_said_to(tmp_path):
+    cine_slices(tmp_path)
+    refused(lambda: cm.open(tmp_path), "several-series", "join the 3 that are alike with --merge-series")
+    # A slice that is there twice: they are not one image.
+    write(tmp_path / "b", times=4, slices=1, start_mm=8.0, seed=9, tags=lambda t, z: {"TriggerTime": str(t)})
+    with pytest.raises(SourceError) as caught:
+        cm.open(tmp_path)
+    assert "merge" not in caught.value.fix
+
+
 def test_the_table_gives_selectors_and_reasons(tmp_path):
     write(tmp_path / "a", times=3, seed=1, tags=lambda t, z: {"TriggerTime": str(50 * t)})
     write(tmp_path / "b", slices=6, seed=2, tags={"SeriesDescription": "x" * 60 + "\x1b[31m"})[2].unlink()

@@ -89,6 +89,11 @@ def test_windows_that_are_none(arguments, kind):
     assert refused.value.kind == kind
 
 
+def test_a_misspelt_window_is_told_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'soft-tissue'"):
+        cm.intensity.window(image_of(VALUES), "Soft tissues")
+
+
 @pytest.mark.parametrize("dtype", ["int16", "uint8", "float32"])
 @pytest.mark.parametrize(("low", "high"), [(-10.5, 30.2), (None, 12), (7, None), (-1e9, 1e9)])
 def test_clip_keeps_the_dtype(dtype, low, high):

@@ -330,9 +330,81 @@ IMAGE = phantom(AXIAL, (4, 6, 8), times=(0.0, 40.0))
         (lambda: cm.plot.histogram(IMAGE, mask=IMAGE > 0, labels=IMAGE), "two-masks"),
         (lambda: cm.plot.curve(IMAGE.isel(t=0)), "not-a-curve"),
         (lambda: save_figure(canvas(), "a.docx"), "bad-format"),
+        (lambda: cm.plot.montage(IMAGE, labels=IMAGE), "bad-argument"),
+        (lambda: cm.plot.imshow(IMAGE, n=3), "bad-argument"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(call, kind):
     with pytest.raises(InputError) as caught:
         call()
     assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: cm.plot.montage(IMAGE, labels=IMAGE), r"montage\(\) .* 'labels'; did you mean 'contours'"),
+        (lambda: cm.plot.montage(IMAGE, count=6), "did you mean 'n'"),
+        (lambda: cm.plot.views(IMAGE, fill=IMAGE), "did you mean 'overlay'"),
+        (lambda: cm.plot.overlay(IMAGE, IMAGE, windw="lung"), "did you mean 'window'"),
+        (lambda: cm.plot.views(IMAGE, count=6), r"see help\(cm.plot.views\)"),
+        (lambda: cm.plot.histogram(IMAGE, bns=6), "did you mean 'bins'"),
+    ],
+)
+def test_arguments_that_nobody_takes_are_refused_as_python_does(call, said):
+    with pytest.raises(TypeError, match=said):
+        call()
+    assert plt.get_fignums() == []
+
+
+def test_arguments_of_matplotlib_are_passed_on():
+    ax = cm.plot.imshow(IMAGE, interpolation="nearest", zorder=3, gid="slice")
+    assert (ax.images[0].get_interpolation(), ax.images[0].get_gid()) == ("nearest", "slice")
+    assert cm.plot.views(IMAGE, vmin=0, cmap="bone", letters=False, origin="lower").axes
+    assert cm.plot.histogram(IMAGE, lw=2, color="red").patches[0].get_linewidth() == 2
+
+
+def test_a_montage_of_a_single_slice_is_over_time():
+    image = phantom(AXIAL, (1, 6, 8), times=(0.0, 40.0, 80.0))
+    titles = [ax.get_title(loc="left") for ax in cm.plot.montage(image).axes]
+    assert titles == ["t = 0 ms", "t = 40 ms", "t = 80 ms"]
+    for flat in (image.isel(z=0), phantom(AXIAL, times=(0.0, 40.0)).isel(y=3)):
+        assert len(cm.plot.montage(flat).axes) == flat.sizes["t"]
+    assert len(cm.plot.montage(image, axis="z").axes) == 1
+    assert len(cm.plot.montage(image.isel(t=[0])).axes) == 1
+
+
+def test_pixels_are_counted_and_have_no_fractions():
+    curve = xr.DataArray([7543.0, 4000.0], dims="t", name="area_px", attrs={"units": "px"})
+    said = [text.get_text() for text in cm.plot.curve(curve).texts]
+    assert said == ["ED  7543 px", "ES  4000 px"]
+
+
+def test_titles_tell_the_time_point_that_is_shown():
+    titles = [ax.get_title(loc="left") for ax in cm.plot.views(IMAGE, t=1).axes]
+    assert titles[0] == "axial   z = 6.0 mm   t = 40 ms"
+    assert cm.plot.montage(IMAGE, n=1).axes[0].get_title(loc="left").endswith("t = 0 ms")
+    assert "t =" not in cm.plot.views(IMAGE.isel(t=[0])).axes[0].get_title(loc="left")
+
+
+def test_views_cross_in_the_largest_object():
+    image = phantom(AXIAL, (20, 44, 44))
+    labels = image * 0
+    labels[0, 2:5, 2:6, 2:6] = 1
+    labels[0, 12:18, 30:40, 30:40] = 2
+    labels[0, 2:5, 30:32, 2:6] = 3
+    titles = [ax.get_title(loc="left").split("= ")[1] for ax in cm.plot.views(image, at=labels).axes]
+    assert titles == ["42.0 mm", "51.0 mm", "51.0 mm"]
+    nothing = cm.plot.views(image, at=labels * 0)
+    assert len(nothing.axes) == 3
+
+
+def test_letters_leave_room_for_small_panels():
+    def letters(inches):
+        figure = canvas(inches)
+        ax = cm.plot.imshow(phantom(AXIAL), ax=figure.add_axes((0, 0, 1, 1)))
+        return [text.get_fontsize() for text in ax.texts]
+
+    assert letters((4, 4)) == [11.0] * 4
+    assert letters((1, 1)) == [9.0] * 4
+    assert letters((0.6, 3)) == []

@@ -212,9 +212,9 @@ def test_a_machine_without_a_batch_system_says_so(tmp_path, monkeypatch):
 
 def test_without_the_extra_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(PlanError, match=r"chunkmed\[cluster\]") as error:
+    with pytest.raises(InputError, match=r"chunkmed\[cluster\]") as error:
         cm.connect("threads")
-    assert error.value.kind == "missing-extra"
+    assert (error.value.kind, error.value.exit_code) == ("missing-extra", 2)
 
 
 @pytest.mark.parametrize(
