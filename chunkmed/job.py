@@ -38,7 +38,7 @@ class JobResult:
     """Everything written, in order."""
     table: xr.Dataset | None = None
     """The first measurement, units in its names."""
-    summary: dict[str, float] = field(default_factory=dict)
+    summary: dict[str, int | float] = field(default_factory=dict)
     """End-diastole, end-systole and ejection fraction, where there is a time axis."""
     assumptions: list[str] = field(default_factory=list)
     """What was assumed at conversion and on the way."""
@@ -220,7 +220,7 @@ def _curve(
     except InputError as error:
         pipeline.notes.append(f"no ejection fraction: {error}")
         return None
-    result.summary = {str(name): float(value) for name, value in found.items()}
+    result.summary = {str(name): value.item() for name, value in found.items()}
     result.files += outputs.publish([write_json(outputs.folder / "summary.json", result.summary)])
     return curve.rename(sizes[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Crop
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.views import view
+from chunkmed.grid import Grid
 
 __all__ = ["follow", "label_at", "voxel_at"]
 
@@ -38,9 +40,7 @@ def voxel_at(image: xr.DataArray, point: Mapping[str, Any]) -> dict[str, int]:
     if "voxel" in point:
         return _checked_voxel(image, axes, point["voxel"])
     if "lps" in point:
-        grid = grid_of(image)
-        x, y, z = grid.from_lps([point["lps"]])[0]
-        return dict(zip(SPACE, grid.nearest_voxel((z, y, x)), strict=True))
+        return _nearest_to_lps(grid_of(image), point["lps"])
     missing = [axis for axis in axes if axis not in point and image.sizes[axis] > 1]
     if missing or set(point) - set(SPACE):
         given = ", ".join(point) or "nothing"
@@ -56,6 +56,27 @@ def voxel_at(image: xr.DataArray, point: Mapping[str, Any]) -> dict[str, int]:
         float(point.get("x", grid.x_mm[0])),
     )
     return dict(zip(SPACE, grid.nearest_voxel(triple), strict=True))
+
+
+def _nearest_to_lps(grid: Grid, lps: Any) -> dict[str, int]:
+    numbers = np.atleast_1d(lps)
+    if numbers.shape != (3,) or numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
+        raise InputError(f"lps = {lps!r}", kind="bad-point", fix="give three numbers, x, y, z in mm")
+    x, y, z = grid.from_lps(numbers[np.newaxis])[0]
+    try:
+        return dict(zip(SPACE, grid.nearest_voxel((z, y, x)), strict=True))
+    except InputError as error:
+        # Of an oblique image the axes say nothing to who thinks in patient coordinates.
+        corners = grid.to_lps(
+            list(itertools.product(*((a[0], a[-1]) for a in (grid.x_mm, grid.y_mm, grid.z_mm))))
+        )
+        spans = zip("LPS", corners.min(0), corners.max(0), strict=True)
+        raise InputError(
+            f"lps = {', '.join(f'{value:g}' for value in numbers)} lies outside the image",
+            kind="point-outside",
+            why="; ".join(f"{name} runs from {low:g} to {high:g}" for name, low, high in spans),
+            fix="give a point inside, in patient millimetres",
+        ) from error
 
 
 def _checked_voxel(image: xr.DataArray, axes: Sequence[str], voxel: Any) -> dict[str, int]:

@@ -12,7 +12,7 @@ import chunkmed.ndimage as ndi
 from chunkmed.coords import attach
 from chunkmed.errors import InputError
 from chunkmed.grid import Grid
-from chunkmed.tracking import label_at
+from chunkmed.tracking import label_at, voxel_at
 
 #: Columns: the image's x, y, z in patient axes; a proper rotation, oblique to all of them.
 OBLIQUE = (
@@ -236,3 +236,17 @@ def test_voxels_need_no_grid():
     with pytest.raises(InputError) as refused:
         label_at(labels, y=0.0, x=0.0)
     assert refused.value.kind == "no-grid"
+
+
+@pytest.mark.parametrize("lps", [[12, 66], "abc", [1, 2, "z"], [1, 2, float("nan")], 3])
+def test_a_patient_position_is_three_numbers(lps):
+    with pytest.raises(InputError) as refused:
+        voxel_at(attach(sourced(np.zeros(SHAPE), (1, 2, 5, 6)), grid()), {"lps": lps})
+    assert refused.value.kind == "bad-point"
+
+
+def test_a_patient_position_outside_is_told_in_patient_coordinates():
+    with pytest.raises(InputError, match="lies outside") as refused:
+        voxel_at(attach(sourced(np.zeros(SHAPE), (1, 2, 5, 6)), grid()), {"lps": [0, 0, 999]})
+    assert refused.value.kind == "point-outside"
+    assert all(f"{axis} runs from" in refused.value.why for axis in "LPS")

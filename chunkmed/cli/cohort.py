@@ -17,6 +17,9 @@ from chunkmed.errors import InputError
 
 __all__ = ["command"]
 
+#: Of the summary of a group.
+_COUNTS = ("done", "failed", "without_objects", "outliers")
+
 #: Some cases failed, each named.
 SOME_FAILED = 3
 _SAY_EVERY_S = 2.0
@@ -201,9 +204,8 @@ def group(out: str, page: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
-    click.echo(
-        f"{told['cases']} cases: {told['done']} done, {told['failed']} failed, {told['outliers']} outliers"
-    )
+    counts = ", ".join(f"{told[name]} {name.replace('_', ' ')}" for name in _COUNTS)
+    click.echo(f"{told['cases']} cases: {counts}")
     for name, numbers in told["measures"].items():
         if "median" in numbers:
             click.echo(f"{name:<32} {_spread(numbers)}")

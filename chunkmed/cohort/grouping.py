@@ -143,7 +143,7 @@ def _numbers(values: Any) -> dict[str, int | float]:
     if not known.size:
         return {"cases": 0}
     low, median, high = np.percentile(known, [25, 50, 75])
-    out = {"mean": known.mean(), "standard_deviation": known.std(ddof=int(known.size > 1))}
+    out = {"mean": known.mean()} | ({"standard_deviation": known.std(ddof=1)} if known.size > 1 else {})
     out |= {"minimum": known.min(), "quartile_1": low, "median": median, "quartile_3": high}
     numbers = {name: float(value) for name, value in (out | {"maximum": known.max()}).items()}
     return {"cases": int(known.size), **numbers}

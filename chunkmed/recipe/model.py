@@ -159,7 +159,10 @@ def load(recipe: str | Path) -> Recipe:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise InputError("the recipe cannot be read", kind="no-recipe", where=str(path), why=why) from error
+        fix = f"check the path, or choose of {', '.join(known)}"
+        raise InputError(
+            "the recipe cannot be read", kind="no-recipe", where=str(path), why=why, fix=fix
+        ) from error
     return parse(text, path.name)
 
 
@@ -168,7 +171,10 @@ def parse(text: str, name: str) -> Recipe:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError("the recipe is not TOML", kind="bad-recipe", where=name, why=str(error)) from error
+        fix = "one key = value on each line; chunkmed recipe show ejection-fraction is an example"
+        raise InputError(
+            "the recipe is not TOML", kind="bad-recipe", where=name, why=str(error), fix=fix
+        ) from error
     _check_keys(data, "", name)
     if data.get("schema") != SCHEMA_VERSION:
         raise _bad(name, f"schema = {data.get('schema')!r}", fix=f"write schema = {SCHEMA_VERSION}")
