@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["empty", "is_throughout", "release", "reusing", "throughout"]
+__all__ = ["empty", "filled", "is_throughout", "release", "reusing", "throughout"]
 
 Array = npt.NDArray[Any]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -153,6 +153,13 @@ def empty(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
     held: Any = owner
     array: Array = np.frombuffer(held, np.uint8, nbytes).view(kind).reshape(sides)
     return array
+
+
+def filled(size: int, value: int, dtype: npt.DTypeLike) -> Array:
+    """Return a line of one value as :func:`numpy.full` does, in memory as of :func:`empty`."""
+    out = empty(size, dtype)
+    out.fill(value)
+    return out
 
 
 def _new(size: int) -> mmap.mmap:

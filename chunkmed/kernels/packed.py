@@ -10,11 +10,11 @@ from chunkmed.kernels import Array
 from chunkmed.kernels.packed_arguments import Step
 from chunkmed.kernels.packed_layout import Layout, layouts, merged
 from chunkmed.kernels.packed_words import gather, spread, step
-from chunkmed.reused import empty
+from chunkmed.reused import empty, filled
 
 __all__ = ["transform"]
 
-#: Voxels that are unpacked at a time, a multiple of 8.
+#: Voxels that are packed and unpacked at a time, a multiple of 8.
 _PIECE = 1 << 17
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
@@ -87,9 +87,10 @@ def _packed(values: Array) -> Array:
     """Return one bit per voxel, in the order of the voxels."""
     small = values if values.dtype.itemsize == 1 else values != 0
     out = _nothing(values.size)
-    # Of one long row, NumPy releases the lock.
-    bits = np.packbits(small.reshape(-1).view(np.uint8), bitorder="little")
-    out.view(np.uint8)[: bits.size] = bits
+    line, bits = small.reshape(-1).view(np.uint8), out.view(np.uint8)
+    for start in range(0, line.size, _PIECE):
+        part = np.packbits(line[start : start + _PIECE], bitorder="little")
+        bits[start // 8 : start // 8 + part.size] = part
     return out
 
 
@@ -104,4 +105,4 @@ def _unpack(bits: Array, target: Array) -> None:
 
 def _nothing(size: int) -> Array:
     # One word more than needed: shifting reads, and adds zeros to, the next word.
-    return np.zeros((size >> 6) + 2, np.uint64)
+    return filled((size >> 6) + 2, 0, np.uint64)

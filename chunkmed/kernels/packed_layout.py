@@ -11,6 +11,7 @@ import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.packed_words import GROUP_FIRST, GROUP_NEXT, GROUP_TO_FOUND, TO_FOUND
+from chunkmed.reused import filled
 
 __all__ = ["Layout", "layouts", "merged"]
 
@@ -71,7 +72,7 @@ class Layout:
 
     def stream(self, value: bool) -> Array:
         """Return a stream of one value."""
-        return np.full(self.words, 0xFFFFFFFFFFFFFFFF if value else 0, np.uint64)
+        return filled(self.words, 0xFFFFFFFFFFFFFFFF if value else 0, np.uint64)
 
     def inside(self) -> Array:
         """Return the voxels of some rows, not the room behind them."""
