@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["empty", "filled", "is_throughout", "release", "reusing", "throughout"]
+__all__ = ["empty", "filled", "idle_bytes", "is_throughout", "release", "reusing", "throughout"]
 
 Array = npt.NDArray[Any]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -40,6 +40,8 @@ class _Pool:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.limit = self.used = self.kept = 0
+        #: What may be kept while nothing is computed, for what is computed next.
+        self.idle = 0
         self.free: dict[int, list[mmap.mmap]] = {}
         #: An array may end at any time, while the lock is held too: its memory waits here.
         self.returned: deque[mmap.mmap] = deque()
@@ -53,7 +55,7 @@ class _Pool:
             if memory is not None:
                 self.kept -= len(memory)
             else:
-                self._shrink(self.limit - self.used - size)
+                self._shrink(self.allowed - self.used - size)
             self.used += size if memory is None else len(memory)
         return _new(size) if memory is None else memory
 
@@ -66,11 +68,23 @@ class _Pool:
             finally:
                 self.lock.release()
 
-    def change(self, limit: int) -> None:
-        """Allow so much more, or less."""
+    @property
+    def allowed(self) -> int:
+        """How much there may be, free and in use."""
+        return self.limit or self.idle
+
+    def change(self, limit: int, idle: int | None = None) -> None:
+        """Allow so much more, or less; say how much may be kept when nothing more is allowed."""
         with self.lock:
             self.limit += limit
+            self.idle = self.idle if idle is None else idle
             self._sort()
+
+    def count(self) -> int:
+        """Return how much is free."""
+        with self.lock:
+            self._sort()
+            return self.kept
 
     def release(self) -> None:
         """Give all free memory back to the system."""
@@ -86,7 +100,7 @@ class _Pool:
             self.used = max(0, self.used - len(memory))
             self.kept += len(memory)
             self.free.setdefault(len(memory), []).append(memory)
-        self._shrink(self.limit - self.used)
+        self._shrink(self.allowed - self.used)
 
     def _shrink(self, limit: int) -> None:
         """Give free memory back to the system until no more than a limit is left, the largest first."""
@@ -103,19 +117,26 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def reusing(limit_bytes: int) -> Iterator[None]:
+def reusing(limit_bytes: int, idle_bytes: int | None = None) -> Iterator[None]:
     """Keep memory inside the block.
 
     Parameters
     ----------
     limit_bytes : int
         How much of it there may be, free and in use, for this block and all that run beside it.
+    idle_bytes : int, optional
+        How much of it may be kept afterwards, for the next such block. As before by default.
     """
     _pool.change(limit_bytes)
     try:
         yield
     finally:
-        _pool.change(-limit_bytes)
+        _pool.change(-limit_bytes, idle_bytes)
+
+
+def idle_bytes() -> int:
+    """Return how much memory is kept that no array uses: whoever computes next takes it first."""
+    return _pool.count()
 
 
 def release() -> None:

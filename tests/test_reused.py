@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chunkmed import reused
+from chunkmed.graph.budget import base_bytes
 
 MB = 1 << 20
 
@@ -56,6 +57,32 @@ def test_nothing_is_kept_outside(pool):
         assert pool.used == 4 * MB
     del plain, small, objects, escaped
     assert (pool.used, pool.kept) == (0, 0)
+
+
+def test_some_is_kept_for_the_next(pool):
+    with reused.reusing(64 * MB, idle_bytes=10 * MB):
+        arrays = [reused.empty(4 * MB, np.uint8) for _ in range(5)]
+        places = {address(array) for array in arrays}
+        del arrays
+        assert reused.idle_bytes() == 20 * MB
+    assert reused.idle_bytes() == 8 * MB and pool.used == 0
+    # Nothing is given to who is not inside.
+    assert address(reused.empty(4 * MB, np.uint8)) not in places
+    with reused.reusing(64 * MB):
+        assert address(reused.empty(4 * MB, np.uint8)) in places
+    # A smaller block has no room for what is kept.
+    with reused.reusing(5 * MB):
+        assert reused.idle_bytes() == 4 * MB
+    reused.release()
+    assert reused.idle_bytes() == 0
+
+
+def test_what_is_kept_is_not_counted_twice(pool):
+    with reused.reusing(600 * MB, idle_bytes=400 * MB):
+        before = base_bytes()
+        reused.empty(300 * MB, np.uint8)[:] = 1
+        assert reused.idle_bytes() == 300 * MB
+        assert abs(base_bytes() - before) < 30 * MB
 
 
 def test_there_is_never_more_than_the_limit(pool):

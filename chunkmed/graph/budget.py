@@ -16,6 +16,7 @@ from typing import Any
 import dask.base
 
 from chunkmed.errors import InputError, PlanError
+from chunkmed.reused import idle_bytes
 from chunkmed.store.options import use_storage_options
 from chunkmed.units import format_bytes, parse_bytes
 
@@ -210,7 +211,8 @@ def base_bytes() -> int:
 
     Kernels that are compiled and modules make it grow once: later calls find it grown.
     """
-    resident = resident_bytes()
+    # What is kept for tasks is theirs.
+    resident = resident_bytes() - idle_bytes()
     _smallest[:] = [min([resident, *_smallest])]
     return max(_smallest[0] + GROWTH_BYTES, resident + _LATER_BYTES)
 

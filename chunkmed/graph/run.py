@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -32,6 +32,9 @@ from chunkmed.reused import reusing
 __all__ = ["Observer", "Work", "observing", "run"]
 
 _WINDOW_PER_WORKER = 32
+#: Memory that is kept from one pass to the next, of this call or another: new memory is a tenth of the
+#: time of a small one.
+_IDLE_BYTES = 128 << 20
 
 
 class Observer(Protocol):
@@ -101,7 +104,7 @@ def run(
     here = dask.base.get_scheduler() in (None, dask.threaded.get, dask.local.get_sync)
     work = replace(work, kept_bytes=0 if here else plan.kept_bytes)
     try:
-        with reusing(plan.kept_bytes * plan.budget.threads if here else 0):
+        with reusing(plan.kept_bytes * plan.budget.threads, _IDLE_BYTES) if here else nullcontext():
             yield from _windows(todo, work, plan, tell)
     finally:
         tell.finish()
