@@ -46,8 +46,11 @@ def batch_cluster(settings: JobSettings, jobs: int, *, insecure: bool) -> Iterat
     _check_size(settings)
     _check_commands(settings.system, make.job_cls)
     with _security(settings, insecure) as security, _made(make, settings, security) as cluster:
+        from chunkmed.cluster.dead_jobs import replacing_dead_jobs
+
         _submit(cluster, settings.system, jobs)
-        yield cluster
+        with replacing_dead_jobs(cluster, settings.system):
+            yield cluster
 
 
 def _submit(cluster: Any, system: str, jobs: int) -> None:

@@ -14,6 +14,7 @@ from services import slow
 from services.slurm import call, jobs
 
 import chunkmed as cm
+from chunkmed.cluster import dead_jobs
 from chunkmed.errors import InputError, PlanError
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -106,6 +107,18 @@ def test_a_task_that_takes_more_memory_than_its_job_is_named(cluster, tmp_path):
 def give_up_after(dask_scheduler, failures):
     before, dask_scheduler.allowed_failures = dask_scheduler.allowed_failures, failures
     return before
+
+
+def test_a_job_that_ends_before_its_worker_comes_is_replaced(configuration, tmp_path, monkeypatch):
+    monkeypatch.setattr(dead_jobs, "_LOOK_EVERY_S", 1.0)
+    broken = tmp_path / "broken.toml"
+    # The first job that gets there ends at once, as on a node whose disk is full.
+    prologue = f"mkdir {tmp_path}/first 2>/dev/null && exit 1"
+    broken.write_text(configuration.read_text() + f'job_script_prologue = ["{prologue}"]\n')
+    with cm.connect("slurm", config=broken, jobs=1, timeout_s=90) as cluster:
+        assert (tmp_path / "first").exists()
+        assert cluster.client.submit(int, 7).result(timeout=30) == 7
+    assert wait(lambda: not jobs()), "jobs are left"
 
 
 def test_what_slurm_refuses_is_said(configuration, tmp_path):
