@@ -7,6 +7,7 @@ from many_blocks import sourced
 import chunkmed as cm
 import chunkmed.accessors
 import chunkmed.kernels.shrink
+import chunkmed.ndimage as ndi
 from chunkmed.coords import attach
 from chunkmed.errors import InputError
 from chunkmed.graph.shrunk import Shrink
@@ -117,3 +118,40 @@ def test_pyramids_leave_a_range_of_padding_out(monkeypatch):
     low = np.array([0, 2, 3], np.uint8).reshape(1, 1, 1, 3)
     assert Shrink(False, -5, 2)(low, (1, 1, 2)).ravel().tolist() == [2, 2, 3]
     assert Shrink(False, -3024)(values, (1, 1, 2)).ravel().tolist() == [-3024, -2000, 10, 20]
+
+
+# -------------------------------------------------------------------------------- on another grid
+
+
+def test_the_lungs_of_a_ct_on_a_pet(tmp_path):
+    """Segmented where there is anatomy, measured where there is activity: two grids of one patient."""
+    ct_grid = Grid(
+        *(tuple(np.arange(n) * step) for n, step in ((24, 5.0), (96, 2.0), (96, 2.0))), frame_key="a"
+    )
+    pet_grid = Grid(*(tuple(np.arange(n) * 4.0 + 1.0) for n in (28, 46, 46)), frame_key="a")
+    lungs = [((60, 96, 56), (45, 50, 28)), ((60, 96, 136), (45, 50, 28))]
+    ct = np.full(ct_grid.shape, 40, np.int16)
+    pet = np.full(pet_grid.shape, 2.0, np.float32)
+    for center, radii in lungs:
+        ct[inside(ct_grid, center, radii)] = -850
+        # A little larger: the partial volume of the border is not what is tested.
+        pet[inside(pet_grid, center, np.add(radii, 8))] = 0.5
+    cm.save(attach(sourced(ct, (1, 8, 40, 40)), ct_grid, attrs={"modality": "CT"}), tmp_path / "ct.zarr")
+    image = cm.open(tmp_path / "ct.zarr")
+    labels, count = ndi.label(image < -400)
+    assert count.values.tolist() == [2]
+    cm.save(labels, tmp_path / "ct.zarr", name="lungs")
+    suv = cm.suv(attach(sourced(pet * 1000, (1, 9, 20, 20)), pet_grid, attrs={"suv_bw_factor": 1e-3}))
+    on_pet = cm.resample_like(cm.open_labels(tmp_path / "ct.zarr", "lungs"), suv)
+    table = cm.measure(on_pet, suv, ["volume_ml", "mean", "maximum"])
+    assert table.label.values.tolist() == [1, 2]
+    np.testing.assert_allclose(table["mean"], 0.5, rtol=1e-6)
+    np.testing.assert_allclose(table["maximum"], 0.5, rtol=1e-6)
+    truth = 4 / 3 * np.pi * 45 * 50 * 28 / 1000
+    np.testing.assert_allclose(table.volume_ml, truth, rtol=0.03)
+
+
+def inside(grid, center, radii):
+    axes = np.meshgrid(grid.z_mm, grid.y_mm, grid.x_mm, indexing="ij")
+    parts = (((axis - c) / r) ** 2 for axis, c, r in zip(axes, center, radii, strict=True))
+    return (sum(parts) <= 1)[np.newaxis]
