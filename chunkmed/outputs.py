@@ -71,7 +71,7 @@ class Outputs:
         """Note that the job ended well."""
         mark = self.place / _UNFINISHED
         if isinstance(mark, ObjectPath):
-            mark.remove()
+            mark.remove_object()
         else:
             mark.unlink(missing_ok=True)
 
@@ -101,7 +101,8 @@ class Outputs:
 
 def _write(mark: Place) -> None:
     if isinstance(mark, ObjectPath):
-        mark.write(b"")
+        # Not empty: the end of an object is asked for.
+        mark.write(b"\n")
     else:
         mark.touch()
 
