@@ -99,8 +99,9 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
         outcome.seconds, outcome.peak_bytes = time.monotonic() - started, peak_bytes()
         print(outcome.message, flush=True)  # noqa: T201 - to the log of the case
         with suppress(OSError):
-            publish_failure(out, outcome, made / "log.txt")
+            publish_failure(out, outcome, made / "log.txt", made if outcome.kind != "locked" else None)
         if outcome.kind != "locked":
+            # Where the record could not be written.
             shutil.rmtree(made, ignore_errors=True)
     return outcome
 

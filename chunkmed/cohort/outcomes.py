@@ -111,13 +111,18 @@ def _to_disk(folder: Path) -> None:
             sync(path)
 
 
-def publish_failure(out: Path, outcome: Outcome, log: Path | None = None) -> None:
-    """Put the record of a failure in place, with the log that it left."""
+def publish_failure(out: Path, outcome: Outcome, log: Path | None = None, left: Path | None = None) -> None:
+    """Put the record of a failure in place, with the log that it left.
+
+    A folder that is ``left`` goes first: of a case with a record nobody would remove it any more.
+    """
     made = case_folder(out, outcome.case).with_name(f".{outcome.case}.failed")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     if log is not None and log.is_file():
         shutil.copyfile(log, made / LOG)
+    if left is not None:
+        shutil.rmtree(left, ignore_errors=True)
     publish(out, outcome, made)
 
 
