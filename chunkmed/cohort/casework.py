@@ -98,11 +98,12 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
         outcome.message = _without_paths(outcome.message, request)
         outcome.seconds, outcome.peak_bytes = time.monotonic() - started, peak_bytes()
         print(outcome.message, flush=True)  # noqa: T201 - to the log of the case
+        own = made if outcome.kind != "locked" else None
         with suppress(OSError):
-            publish_failure(out, outcome, made / "log.txt", made if outcome.kind != "locked" else None)
-        if outcome.kind != "locked":
+            publish_failure(out, outcome, made / "log.txt", own)
+        if own is not None:
             # Where the record could not be written.
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(own, ignore_errors=True)
     return outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,12 @@ def grouped(out: Path, *, page: bool = True) -> dict[str, Any]:
         for name, schema in schemas(out).items():
             _write_table(folder / name, parts(out, name, schema), schema)
         ended = list(outcomes(out))
+        names = _Names(group_names(out), read_groups(out))
         failed = [outcome for outcome in ended if outcome.failed]
-        _write_outcomes(out, folder / "failures.csv", ("kind", "message"), failed)
+        _write_outcomes(folder / "failures.csv", names, ("kind", "message"), failed)
         table = gathered(out)
         rows = Counter(table["case"].to_pylist())
-        _write_outcomes(out, folder / "cases.csv", _RECORD, ended, rows)
+        _write_outcomes(folder / "cases.csv", names, _RECORD, ended, rows)
         empty = {o.case for o in ended if not o.failed and "table" in o.tables and not rows[o.case]}
         measured = list(distributions(table))
         far = [each for distribution in measured for each in outliers_of(distribution)]
@@ -50,7 +51,7 @@ def grouped(out: Path, *, page: bool = True) -> dict[str, Any]:
         summary = _summary(out, ended, measured, far, empty)
         write_json(folder / "summary.json", summary)
         if page:
-            write_group_page(folder, _group(out, ended, measured, far, summary, empty))
+            write_group_page(folder, _group(out, names, ended, measured, far, summary, empty))
     except OSError as error:
         why = error.strerror or str(error)
         raise StoreError(
@@ -92,25 +93,33 @@ def _write_rows(path: Path, names: Sequence[str], rows: Iterable[Iterable[Any]])
         writer.writerows(rows)
 
 
+@dataclass(frozen=True)
+class _Names:
+    """What the pattern of the case id names beside ``case``."""
+
+    columns: list[str]
+    values: dict[str, dict[str, str]]
+    """By case."""
+
+
 def _write_outcomes(
-    out: Path,
     path: Path,
-    names: Sequence[str],
+    names: _Names,
+    facts: Sequence[str],
     ended: Sequence[Outcome],
     rows: Mapping[str, int] | None = None,
 ) -> None:
     """Write a line for each case: its names, some facts, and how many rows of the table are its."""
-    groups = read_groups(out)
-    more = [name for name in group_names(out) if name not in names]
+    more = [name for name in names.columns if name not in facts]
     counted = [] if rows is None else ["rows"]
     _write_rows(
         path,
-        ["case_id", "case", *more, *names, *counted],
+        ["case_id", "case", *more, *facts, *counted],
         (
             [
                 *(o.case_id, o.case),
-                *(groups[o.case][name] for name in more),
-                *(getattr(o, name) for name in names),
+                *(names.values[o.case][name] for name in more),
+                *(getattr(o, name) for name in facts),
                 *([] if rows is None else [rows.get(o.case, 0)]),
             ]
             for o in ended
@@ -151,6 +160,7 @@ def _numbers(values: Any) -> dict[str, int | float]:
 
 def _group(
     out: Path,
+    names: _Names,
     ended: list[Outcome],
     measured: list[Distribution],
     far: list[Outlier],
@@ -164,14 +174,14 @@ def _group(
             if outlier.label
             else f"{outlier.measure} is {outlier.value:.4g}"
         )
-    cards, groups = [], read_groups(out)
+    cards = []
     for outcome in ended:
         folder = case_folder(out, outcome.case)
         picture = folder / "picture.png"
         cards.append(
             Card(
                 outcome.case,
-                " / ".join((outcome.case_id, *groups[outcome.case].values())),
+                " / ".join((outcome.case_id, *names.values[outcome.case].values())),
                 picture if picture.is_file() else None,
                 folder,
                 kind=outcome.kind,

@@ -155,8 +155,7 @@ def attempted(
     store = target if listing is None else target.parent.parent
     pointer = Pointer.read(store, replacing=bool(overwrite) and label is None)
     committed = pointer.node(label)
-    kept = overwrite == "changed" and committed is not None
-    if kept and committed is not None and is_whole(committed, fingerprint, label=label is not None):
+    if overwrite == "changed" and committed and is_whole(committed, fingerprint, label=label is not None):
         yield None
         return
     if label is not None and committed is not None and is_unlisted(committed, fingerprint):
