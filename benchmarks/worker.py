@@ -21,7 +21,7 @@ from benchmarks.cases import CASES, blocks
 from benchmarks.inputs import fresh_folder, reference, stored
 from benchmarks.operations import UnsupportedStepError
 from benchmarks.peers import Job, job_of, load
-from benchmarks.processes import cpu_seconds, machine_cpu_seconds, peak_rss_mib, pin, reset_peak_rss
+from benchmarks.processes import cpu_seconds, machine_cpu_seconds, peak_rss_mib, pin, reset_peak_rss, touch_memory
 
 __all__ = ["measured", "size_mib", "timed"]
 
@@ -60,6 +60,7 @@ def timed(run: Callable[[Any], Any], job: Any) -> tuple[dict[str, Any], Any]:
     gc.collect()
     # What was written before is on the disk: nobody waits for another's pages.
     os.sync()
+    touch_memory()
     reset_peak_rss()
     all_before, cpu_before, start_s = machine_cpu_seconds(), cpu_seconds(), time.monotonic()
     facts = run(job)

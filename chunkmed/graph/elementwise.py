@@ -10,6 +10,7 @@ import numpy as np
 
 from chunkmed.graph.box import Box, box_size, sides
 from chunkmed.graph.nodes import Array, Node, Pointwise
+from chunkmed.graph.places import Writer, writer_of
 from chunkmed.reused import empty
 
 __all__ = ["Needs", "chain_of", "inlined", "is_fresh", "piece_bytes", "run_chain"]
@@ -59,10 +60,12 @@ def run_chain(chain: Sequence[Node], box: Box, given: Mapping[str, Array]) -> Ar
     last, shape = chain[-1], sides(box)
     piece = _piece_of(chain)
     if not (last.dtype_known and math.prod(shape) > piece and shape):
-        return np.asarray(_piece(chain, box, given, (slice(None),) * len(shape)))
-    out = empty(shape, last.dtype)
-    for cut in _cuts(shape, piece):
-        out[cut] = _piece(chain, box, given, cut)
+        return np.asarray(_first(chain, box, given, (slice(None),) * len(shape))[0])
+    out, (first, *others) = empty(shape, last.dtype), _cuts(shape, piece)
+    out[first], writers = _first(chain, box, given, first)
+    rooms = _Rooms(out[first].shape)
+    for cut in others:
+        _piece(chain, box, given, cut, out[cut], writers, rooms)
     return out
 
 
@@ -81,16 +84,79 @@ def _piece_of(chain: Sequence[Node]) -> int:
     return max(1, _PIECE // max(node.dtype.itemsize for node in chain))
 
 
-def _piece(chain: Sequence[Node], box: Box, given: Mapping[str, Array], cut: tuple[slice, ...]) -> Any:
+def _first(
+    chain: Sequence[Node], box: Box, given: Mapping[str, Array], cut: tuple[slice, ...]
+) -> tuple[Any, dict[str, Writer]]:
+    """Return the first piece; and what makes others in a place of our choice, where that is the same."""
     values: dict[str, Any] = {}
+    writers: dict[str, Writer] = {}
     for node in chain:
-        arrays = [
-            # Nobody else takes it.
-            values.pop(item.token) if item.token in values else _cut(given[item.token], cut, len(box))
-            for item in node.inputs
-        ]
-        values[node.token] = node.compute(box, arrays, _no_fetch)
-    return values[chain[-1].token]
+        arrays = _operands(node, values, given, cut)
+        if not isinstance(node, Pointwise):
+            values[node.token] = node.compute(box, arrays, _no_fetch)
+            continue
+        made, writer = node.call(*node.operands(arrays)), writer_of(node)
+        if writer is not None and isinstance(made, np.ndarray) and made.dtype == node.dtype:
+            writers[node.token] = writer
+        values[node.token] = node.as_known(made)
+    return values[chain[-1].token], writers
+
+
+class _Rooms:
+    """Memory for what is between two functions of a chain, of the shape of the largest piece."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.free: dict[np.dtype[Any], list[Array]] = {}
+
+    def take(self, dtype: np.dtype[Any]) -> Array:
+        free = self.free.get(dtype)
+        return free.pop() if free else np.empty(self.shape, dtype)
+
+    def give_back(self, room: Array) -> None:
+        self.free.setdefault(room.dtype, []).append(room)
+
+
+def _piece(
+    chain: Sequence[Node],
+    box: Box,
+    given: Mapping[str, Array],
+    cut: tuple[slice, ...],
+    out: Array,
+    writers: Mapping[str, Writer],
+    rooms: _Rooms,
+) -> None:
+    """Fill in one more piece; what is between two functions lies in memory that is used again."""
+    values: dict[str, Any] = {}
+    lent: dict[str, Array] = {}
+    for node in chain:
+        arrays = _operands(node, values, given, cut)
+        writer = writers.get(node.token)
+        taken = [lent.pop(item.token) for item in node.inputs if item.token in lent]
+        if writer is None or not isinstance(node, Pointwise):
+            # What it gives may be a view of what it takes, which is then not used again.
+            values[node.token] = node.compute(box, arrays, _no_fetch)
+            continue
+        for room in taken:
+            # At once: a function of elements may write where it reads.
+            rooms.give_back(room)
+        place = out
+        if node is not chain[-1]:
+            lent[node.token] = rooms.take(node.dtype)
+            place = lent[node.token][tuple(slice(0, n) for n in out.shape)]
+        values[node.token] = writer(*node.operands(arrays), out=place)
+    if values[chain[-1].token] is not out:
+        out[...] = values[chain[-1].token]
+
+
+def _operands(
+    node: Node, values: dict[str, Any], given: Mapping[str, Array], cut: tuple[slice, ...]
+) -> list[Any]:
+    """Return the inputs of a node of a chain; nobody else takes what the chain made."""
+    return [
+        values.pop(item.token) if item.token in values else _cut(given[item.token], cut, len(cut))
+        for item in node.inputs
+    ]
 
 
 def _cut(array: Array, cut: tuple[slice, ...], ndim: int) -> Array:

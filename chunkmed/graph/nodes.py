@@ -278,9 +278,16 @@ class Pointwise(Node):
 
     def compute(self, box: Box, arrays: Sequence[Array], fetch: Fetch) -> Array:
         """Apply the function."""
+        return self.as_known(self.call(*self.operands(arrays)))
+
+    def operands(self, arrays: Sequence[Array]) -> list[Any]:
+        """Return the arguments of the function: arrays, and scalars where they stand among them."""
         rest = iter(arrays)
-        out = self.call(*(next(rest) if scalar is None else scalar[0] for scalar in self.scalars))
-        return np.asarray(out, dtype=self.dtype if self.dtype_known else None)
+        return [next(rest) if scalar is None else scalar[0] for scalar in self.scalars]
+
+    def as_known(self, made: Any) -> Array:
+        """Return what the function gave as the dtype that is known."""
+        return np.asarray(made, dtype=self.dtype if self.dtype_known else None)
 
     @property
     def label(self) -> str:

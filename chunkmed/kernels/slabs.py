@@ -19,7 +19,7 @@ __all__ = ["Spans", "cut", "filtered", "takes"]
 Spans = Mapping[int, tuple[int, int]]
 
 #: Bytes of a slab: several of them fit the processor's third cache.
-_SLAB = 1 << 21
+_SLAB = 1 << 22
 _WRAPS = ("wrap", "grid-wrap")
 
 
