@@ -57,7 +57,7 @@ WRITTEN = {
     "conditions": lambda a, b: ((a > 3) & (b <= 1)) | ~(a != b),
     "negative": lambda a, b: abs(-a) + -b,
     "other dtypes": lambda a, b: ((a.astype("float32") * b).astype("int16") + 1).astype("uint8"),
-    "views in between": lambda a, b: np.real((a + b) * 1j) * 2 + np.real(a + 1),
+    "views in between": lambda a, b: np.real((a + b) * 1j + 2) + np.imag((a * b) * 1j + 3),
     "where": lambda a, b: np.where(a > b, a + 1, b * 2) + 1,
     "extremes": lambda a, b: np.maximum(np.minimum(a + 1, b), 0) - a,
 }
