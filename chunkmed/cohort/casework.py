@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import xarray as xr
 
 from chunkmed import dicom, images, provenance, store
+from chunkmed.cluster import joined
 from chunkmed.cohort.cases import Spec
 from chunkmed.cohort.looking import store_token
 from chunkmed.cohort.outcomes import Outcome, partial_folder, publish, publish_failure
@@ -24,16 +25,29 @@ from chunkmed.cohort.work import Work
 from chunkmed.dicom import Choices
 from chunkmed.errors import ChunkmedError, InputError, SourceError, StoreError
 from chunkmed.graph.budget import config, peak_bytes
+from chunkmed.graph.scratch import scratch_below
 from chunkmed.job import run_job, split_label
 from chunkmed.recipe import Recipe
 from chunkmed.report import write_json, write_table
 
-__all__ = ["Request", "run_case"]
+__all__ = ["Request", "Spread", "run_case"]
 
 TOKEN = "token"  # noqa: S105 - of inputs
 #: A child may take the limit; what it plans with leaves room for what no plan knows.
 _PLANNED_SHARE = 0.9
 _PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A case whose tasks run on all workers of a cluster: it is too large for one of them."""
+
+    memory: int
+    """What tasks may take of each worker."""
+    scratch: str
+    """Folder that all workers see."""
+    member: dict[str, Any] | None = None
+    """How its process joins the cluster: only a worker knows."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,7 @@ class Request:
     memory: int
     workers: int
     attempt: int = 1
+    spread: Spread | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -55,7 +70,9 @@ class Request:
     def of(cls, values: Mapping[str, Any]) -> Request:
         """Return it from plain values."""
         spec, work = Spec.of(dict(values["spec"])), Work(**values["work"])
-        return cls(values["out"], spec, work, values["memory"], values["workers"], values["attempt"])
+        spread = values.get("spread")
+        limits = values["memory"], values["workers"], values["attempt"]
+        return cls(values["out"], spec, work, *limits, Spread(**spread) if spread else None)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -85,7 +102,7 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
     _reset_peak()
     try:
         made.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(made), config(int(request.memory * _PLANNED_SHARE), request.workers):
+        with _lock(made), _budget(request):
             _prepare(request, made)
             log_to(made / "log.txt")
             outcome = _done(request, made)
@@ -105,6 +122,20 @@ def run_case(request: Request, log_to: Callable[[Path], None]) -> Outcome:
             # Where the record could not be written.
             shutil.rmtree(own, ignore_errors=True)
     return outcome
+
+
+@contextmanager
+def _budget(request: Request) -> Iterator[None]:
+    """Plan with what the case may take, of this process or of all workers of a cluster."""
+    spread = request.spread
+    with ExitStack() as stack:
+        if spread is None or spread.member is None:
+            stack.enter_context(config(int(request.memory * _PLANNED_SHARE), request.workers))
+        else:
+            stack.enter_context(scratch_below(spread.scratch))
+            stack.enter_context(config(spread.memory))
+            stack.enter_context(joined(spread.member))
+        yield
 
 
 def _without_paths(text: str, request: Request) -> str:

@@ -6,10 +6,12 @@ import atexit
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chunkmed.cluster import membership
 from chunkmed.cohort.casework import Request
 from chunkmed.cohort.ledger import Ledger
 from chunkmed.cohort.worker import Workers
@@ -45,6 +47,8 @@ def work_on(request: Mapping[str, Any], timeout_s: float | None, _number: int) -
     asked = Request.of(request)
     ledger = ledger_of(Path(asked.out))
     ledger.started(asked.spec.case, asked.spec.token)
+    if asked.spread is not None:
+        asked = replace(asked, spread=replace(asked.spread, member=membership()))
     if asked.workers > 1:
         # It has the memory of several: nobody idle may hold any of it.
         WORKERS.keep(0)

@@ -10,13 +10,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from chunkmed import store
+from chunkmed.cluster import reaches_others
 from chunkmed.cohort.cases import Spec, read_columns, read_specs
-from chunkmed.cohort.casework import Request
+from chunkmed.cohort.casework import Request, Spread
 from chunkmed.cohort.ledger import Seen, seen
 from chunkmed.cohort.outcomes import Outcome, case_folder, publish_failure, read_outcome
 from chunkmed.cohort.remote import WORKERS, ledger_of, work_on
@@ -25,6 +26,7 @@ from chunkmed.cohort.tries import Share
 from chunkmed.cohort.work import Work
 from chunkmed.errors import ChunkmedError, PlanError, StoreError
 from chunkmed.graph.budget import Budget, budget_of_client
+from chunkmed.graph.scratch import scratch_folder
 
 __all__ = ["Cluster", "Future", "run_cases"]
 
@@ -59,6 +61,8 @@ class _Task:
     spec: Spec
     slots: int
     attempt: int = 1
+    spread: bool = False
+    """Whether it has all workers of the cluster, and is alone there."""
 
 
 def run_cases(
@@ -126,6 +130,7 @@ class _Run:
     ) -> None:
         self.out, self.work, self.limits, self.cluster = out, work, limits, cluster
         self.is_remote, self.progress = is_remote, progress
+        self.reaches_all = is_remote and reaches_others(getattr(cluster, "client", cluster))
         self.share, self.looked_at_s = Share.of(limits), 0.0
         self.waiting: deque[_Task] = deque()
         self.under_way: dict[Any, _Task] = {}
@@ -183,14 +188,28 @@ class _Run:
             self._look_at_workers()
         room = self.share.slots * (_AHEAD if self.is_remote else 1)
         room -= sum(task.slots for task in self.under_way.values())
-        while self.waiting and self.waiting[0].slots <= room:
-            task = self.waiting.popleft()
+        while self.waiting and self._fits(task := self._next(), room):
+            self.waiting.popleft()
             room -= task.slots
             self._start(task)
 
+    def _next(self) -> _Task:
+        task = self.waiting[0]
+        return replace(task, spread=self.reaches_all and self.share.spreads(task.spec.image_bytes))
+
+    def _fits(self, task: _Task, room: int) -> bool:
+        if task.spread or any(each.spread for each in self.under_way.values()):
+            return not self.under_way
+        return task.slots <= room
+
     def _start(self, task: _Task) -> None:
-        memory, workers = task.slots * self.share.memory, task.slots * self.share.workers
-        request = Request(str(self.out), task.spec, self.work, memory, workers, task.attempt)
+        share = self.share
+        memory, workers = task.slots * share.memory, task.slots * share.workers
+        spread = None
+        if task.spread:
+            spread = Spread(share.memory * share.widest, str(scratch_folder()))
+            memory, workers = share.beside, share.slots
+        request = Request(str(self.out), task.spec, self.work, memory, workers, task.attempt, spread)
         # dask knows calls by their arguments: without a number it would hand back what it has.
         future = self.cluster.submit(work_on, request.as_dict(), self.limits.timeout_s, time.time_ns())
         self.under_way[future] = task

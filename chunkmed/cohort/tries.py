@@ -48,8 +48,25 @@ class Share:
 
     def needed(self, image_bytes: int) -> int:
         """Return how many slots a case takes at first."""
-        wished = -(-(_BASE_BYTES + _COPIES * image_bytes) // self.memory)
-        return max(1, min(self.widest, wished))
+        return max(1, min(self.widest, self._wished(image_bytes)))
+
+    def _wished(self, image_bytes: int) -> int:
+        return -(-(_BASE_BYTES + _COPIES * image_bytes) // self.memory)
+
+    def spreads(self, image_bytes: int) -> bool:
+        """Whether a case is for all machines of a cluster: one of them is too small for it.
+
+        Its own process is on one of them too, beside its tasks.
+        """
+        return self.widest < min(self.slots, self._wished(image_bytes)) and self.beside >= _LEAST_BYTES
+
+    @property
+    def beside(self) -> int:
+        """Bytes that a machine has for a process beside tasks that take all of the slots.
+
+        Slots are 60 % of what a worker may hold.
+        """
+        return self.memory * self.widest // 2
 
     def again(self, kind: str, attempts: int, slots: int, retries: int) -> int:
         """Return with how many slots a failed case is tried again; 0 where that would change nothing."""
