@@ -18,10 +18,14 @@ FORMAT, VARIANTS, COMPARED = "zarr", ("",), True
 def on_images(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of arrays from a function of images; masks are bytes there."""
 
+    held: list[Any] = []
+
     def act(volume: Any, **settings: Any) -> Any:
         mask = volume.dtype == bool
         image = sitk.GetImageFromArray(volume.view("uint8") if mask else volume)
-        out = sitk.GetArrayViewFromImage(function(image, **settings))
+        # A view does not keep its image.
+        held[:] = [function(image, **settings)]
+        out = sitk.GetArrayViewFromImage(held[0])
         return out.view(bool) if mask and out.dtype == "uint8" else out
 
     return act
