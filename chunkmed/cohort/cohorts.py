@@ -85,7 +85,8 @@ class Cohort:
         memory : int or str, optional
             What all cases that run at a time may take; else as planned.
         workers : int, optional
-            Cases at a time; a large image takes several places, up to all of them.
+            Cases at a time; a large image takes several places, up to all of them. On a dask cluster one
+            that is too large for any worker has all of them for its blocks, and no case runs beside it.
         timeout_s : float, optional
             Longest time of one case.
         retries : int, optional
