@@ -26,6 +26,7 @@ __all__ = ["JobResult", "run_job", "split_label"]
 
 _IMAGE = "image.zarr"
 _SIZES = ("volume_ml", "area_mm2", "area_px", "volume_vox")
+_NOT_FOLLOWED = "no ejection fraction: the image has a single time point, nothing is followed through time"
 _VALUE_MEASURES = ("sum", "mean", "standard_deviation", "minimum", "maximum")
 
 
@@ -42,6 +43,8 @@ class JobResult:
     """End-diastole, end-systole and ejection fraction, where there is a time axis."""
     assumptions: list[str] = field(default_factory=list)
     """What was assumed at conversion and on the way."""
+    missing: str = ""
+    """Which result the recipe cannot give of this image, and why."""
     image_bytes: int = 0
     """Size of the image, uncompressed."""
     peak_bytes: int = 0
@@ -211,6 +214,8 @@ def _curve(
     dim = time_dim_of(image)
     sizes = [name for name in _SIZES if tables and name in tables[0]]
     if dim is None or image.sizes[dim] < 2 or not sizes:
+        if any(step.do == "follow" for step in pipeline.recipe.steps):
+            result.missing = _NOT_FOLLOWED
         return None
     curve = tables[0][sizes[0]].sum("label", skipna=True, min_count=1)
     curve.attrs["units"] = tables[0][sizes[0]].attrs["units"]

@@ -91,13 +91,12 @@ def command(
             channel=channel_of(channel),
             overwrite=overwrite,
         )
-    missing = _missing(chosen, result)
     if as_json:
         told = {"summary": result.summary, "assumptions": result.assumptions, "seconds": result.seconds}
-        told |= {"missing": missing}
+        told |= {"missing": result.missing}
         click.echo(json.dumps(told | {"files": [str(path) for path in result.files]}, indent=2))
         return
-    _print(result, missing)
+    _print(result)
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
@@ -131,16 +130,7 @@ def _label(text: str, default: str | None) -> tuple[str, str]:
     return default, text
 
 
-def _missing(recipe: Any, result: Any) -> str:
-    """Return which result a recipe cannot give of this image, and why; empty where it gives all."""
-    follows = any(step.do == "follow" for step in recipe.steps)
-    times = result.table.sizes.get("t", 1) if result.table is not None else 0
-    if not follows or result.summary or times != 1:
-        return ""
-    return "no ejection fraction: the image has a single time point, nothing is followed through time"
-
-
-def _print(result: Any, missing: str) -> None:
+def _print(result: Any) -> None:
     from chunkmed.units import format_bytes
 
     for sentence in result.assumptions:
@@ -150,8 +140,8 @@ def _print(result: Any, missing: str) -> None:
             click.echo(f"{name:<26} {value:.6g}")
     if result.table is not None and not result.summary:
         _print_objects(result.table)
-    if missing:
-        click.echo(f"missing    {missing}")
+    if result.missing:
+        click.echo(f"missing    {result.missing}")
     took = f"{result.seconds:.1f} s, peak memory {format_bytes(result.peak_bytes)}"
     click.echo(f"done       {took}, image {format_bytes(result.image_bytes)}")
     for path in result.files:

@@ -227,9 +227,8 @@ def _of_recipe(request: Request, source: Path | dicom.Stack, made: Path) -> Outc
     settings = dict(work.choices) if not isinstance(source, Path) else {}
     result = run_job(recipe, source, made, labels=dict(request.spec.labels), resume=True, **settings)
     files = sorted({path.name for path in result.files})
-    return Outcome(
-        state="done", files=files, summary=dict(result.summary), notes=result.assumptions, **request.about
-    )
+    notes = [*result.assumptions, *([result.missing] if result.missing else [])]
+    return Outcome(state="done", files=files, summary=dict(result.summary), notes=notes, **request.about)
 
 
 @cache

@@ -24,6 +24,7 @@ from chunkmed.slices.planes import Plane, plane_across
 __all__ = [
     "center_of_views",
     "image_of",
+    "largest_of",
     "look_of",
     "many_cuts",
     "montage_axis",
@@ -94,13 +95,13 @@ def _middle_of(image: xr.DataArray, labels: xr.DataArray, t: int) -> dict[str, i
     small = coarsest(labels)
     time = time_dim_of(small)
     volume = volume_at(small, t if time and small.sizes[time] > 1 else 0)
-    index = center_of(_largest(volume))
+    index = center_of(largest_of(volume))
     at = {axis: float(positions_of(small, axis)[0][index[axis]]) for axis in SPACE}
     own = {axis: positions_of(image, axis)[0] for axis in SPACE}
     return {axis: int(np.argmin(np.abs(own[axis] - at[axis]))) for axis in SPACE}
 
 
-def _largest(labels: xr.DataArray) -> xr.DataArray:
+def largest_of(labels: xr.DataArray) -> xr.DataArray:
     """Return where the largest object lies: the middle of all of them may lie between them."""
     if labels.dtype.kind in "iu":
         counts = measure(labels, what="count")["count"]

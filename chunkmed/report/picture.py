@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from chunkmed.cardiac import summary
 from chunkmed.coords import time_dim_of
+from chunkmed.report.arguments import largest_of
 from chunkmed.report.charts import draw_beat, draw_list
 from chunkmed.report.drawing import INK, QUIET
 from chunkmed.report.figures import place, save_figure
@@ -45,7 +46,7 @@ def summary_picture(
         patient directions are drawn. Padding (``attrs["padding_value"]``) is left out of the gray window.
     labels : DataArray (t, z, y, x)
         Integers, 0 is background; outlined in one colour per label. One pass over one time point
-        finds the centre of what is labelled.
+        finds the largest object, through whose middle the slices go.
     path : Path or str
         The PNG file, written whole or not at all.
     curve : DataArray (t), optional
@@ -138,7 +139,7 @@ def _panels(figure: Figure, count: int, with_chart: bool) -> list[Any]:
 def _draw_slices(
     panels: list[Any], image: xr.DataArray, masks: list[xr.DataArray], planes: list[Plane], t: int
 ) -> None:
-    center = center_of(volume_at(masks[0], 0) != 0)
+    center = center_of(largest_of(volume_at(masks[0], 0)))
     cuts = [Cut(plane, center[plane.normal], t) for plane in planes]
     scene = Scene(image, outlines=[(mask, None) for mask in masks])
     for axes in panels:
