@@ -4,12 +4,14 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 from matplotlib.contour import QuadContourSet
 from matplotlib.image import imread
 
 from chunkmed.coords import attach
 from chunkmed.grid import Grid
 from chunkmed.report import summary_figure, summary_picture
+from chunkmed.report.drawing import label_color
 from chunkmed.slices.choice import center_of, gray_window
 from chunkmed.testing import BeatingEllipsoid
 
@@ -117,6 +119,19 @@ def test_a_static_image_lists_its_objects(tmp_path):
     pixels = imread(path)
     assert pixels.shape[:2] == (900, 1600) and pixels[..., :3].std() > 0.1
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
+
+
+def test_slices_go_through_the_largest_object():
+    """Whose middle is not the middle of all of them."""
+    image, labels = static()
+    values = np.zeros(labels.shape, "u1")
+    values[:, 0, :3, :3] = 1
+    values[:, -2:, -9:, -9:] = 2
+    values[:, 0, -3:, :3] = 3
+    figure = summary_figure(image, labels.copy(data=da.from_array(values)))
+    shown = figure.axes[0].get_title(loc="left")
+    assert shown in {f"axial   z = {z:.1f} mm" for z in labels["z"].values[-2:]}
+    assert [colour[:3] for colour in colors(figure.axes[0])] == [to_rgb(label_color(2))]
 
 
 @pytest.mark.parametrize("dims", ["tzyx", "zyx", "yx"])
