@@ -106,12 +106,17 @@ def run(
 @kernel
 def _threes(source, target, lay, index, ends, constant, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
     inner, length, made = lay
-    buffer = np.empty(index.shape[0] if inner == 1 else 3 * inner, source.dtype)
+    buffer = np.empty(5 if inner == 1 else 3 * inner, source.dtype)
+    # Sums of neighbours that lie side by side.
+    low, high = min(ends[0], made), max(min(ends[0], made), ends[1] - 2)
     for o in range(source.shape[0] // length):
         base, to = o * length, o * made
         if inner == 1:
-            pad_line(buffer, 0, source, base, index, ends, 1, 1, constant)
-            _three(target, to, buffer, 0, 1, 2, made, outer, centre, sign)
+            if high > low:
+                first = base + index[low]
+                _three(target, to + low, source, first, first + 1, first + 2, high - low, outer, centre, sign)
+            _border(target, to, 0, low, source, base, index, buffer, constant, outer, centre, sign)
+            _border(target, to, high, made, source, base, index, buffer, constant, outer, centre, sign)
             continue
         for i in range(made // inner):
             at, place = index[i : i + 3], to + i * inner
@@ -121,6 +126,16 @@ def _threes(source, target, lay, index, ends, constant, outer, centre, sign):  #
             else:
                 a, b, c = base + at[0] * inner, base + at[1] * inner, base + at[2] * inner
                 _three(target, place, source, a, b, c, inner, outer, centre, sign)
+
+
+@part
+def _border(out, to, start, stop, source, base, index, buffer, constant, outer, centre, sign):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Fill in single sums of a line."""
+    for i in range(start, stop):
+        for k in range(3):
+            place = index[i + k]
+            buffer[k] = constant if place < 0 else source[base + place]
+        _three(out, to + i, buffer, 0, 1, 2, 1, outer, centre, sign)
 
 
 @part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -54,7 +53,8 @@ class Step:
         return MEAN if self.mean else _kind(self.weights)
 
 
-def _kind(weights: Sequence[float]) -> int:
+@lru_cache(maxsize=256)
+def _kind(weights: tuple[float, ...]) -> int:
     line = np.asarray(weights, np.float64)
     if len(line) % 2 == 0 or len(line) == 1:
         return PAIRS if len(line) == 1 else ANY
