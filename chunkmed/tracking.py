@@ -17,6 +17,7 @@ from chunkmed.graph.box import Box, whole
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Crop
 from chunkmed.graph.passes import make_program
+from chunkmed.graph.schedulers import scheduler_of_arrays
 from chunkmed.graph.views import view
 from chunkmed.grid import Grid
 
@@ -109,7 +110,9 @@ def label_at(labels: xr.DataArray, **point: Any) -> Any:
     """
     found = labels.isel({k: v for k, v in voxel_at(labels, point).items() if k in labels.dims})
     # One block of its own: only the chunks of these few voxels are read.
-    values = np.asarray(view(lift(found).node, tuple((n,) for n in found.shape)).compute())
+    values = np.asarray(
+        view(lift(found).node, tuple((n,) for n in found.shape)).compute(scheduler=scheduler_of_arrays())
+    )
     if values.ndim == 0:
         return int(values)
     dim = str(found.dims[0])

@@ -15,7 +15,7 @@ from typing import Any
 
 from chunkmed.cohort.casework import Request
 from chunkmed.cohort.memory import exceeds
-from chunkmed.cohort.nursery import Nursery
+from chunkmed.cohort.nursery import NURSERY, Nursery
 from chunkmed.cohort.outcomes import Outcome, partial_folder, publish_failure
 from chunkmed.units import format_bytes
 
@@ -130,7 +130,7 @@ class Workers:
     """The children of this process; never one for two threads at once."""
 
     def __init__(self) -> None:
-        self.nursery = Nursery()
+        self.nursery = NURSERY
         self.idle: list[Worker] = []
         self.busy: set[Worker] = set()
         self.lock = threading.Lock()

@@ -16,6 +16,7 @@ from typing import Any
 import dask.base
 
 from chunkmed.errors import InputError, PlanError
+from chunkmed.graph.schedulers import scheduler_in_use
 from chunkmed.reused import idle_bytes
 from chunkmed.store.options import use_storage_options
 from chunkmed.units import format_bytes, parse_bytes
@@ -143,7 +144,7 @@ class config(AbstractContextManager[Budget]):  # noqa: N801 - mirrors dask.confi
 
 def current_budget() -> Budget:
     """Return the budget that was configured, else that of dask's workers, else the machine's."""
-    get = dask.base.get_scheduler()
+    get = scheduler_in_use()
     # A distributed client, told by what it can do: only the room for clusters imports it.
     client: Any = getattr(get, "__self__", None)
     if hasattr(client, "scheduler_info"):

@@ -26,6 +26,7 @@ from chunkmed.graph.evaluate import evaluate, opaque_keys
 from chunkmed.graph.lost import named
 from chunkmed.graph.nodes import Array, Node, Opaque, Shared
 from chunkmed.graph.plan import Plan
+from chunkmed.graph.schedulers import scheduler_in_use
 from chunkmed.provenance import content_hash
 from chunkmed.reused import reusing
 
@@ -101,7 +102,7 @@ def run(
     # Never a list of all boxes: there may be 10^5.
     todo = plan.boxes if skip is None else (box for box in plan.boxes if not skip(box))
     tell.start(name, plan.tasks - (sum(map(skip, plan.boxes)) if skip is not None else 0))
-    here = dask.base.get_scheduler() in (None, dask.threaded.get, dask.local.get_sync)
+    here = scheduler_in_use() in (None, dask.threaded.get, dask.local.get_sync)
     work = replace(work, kept_bytes=0 if here else plan.kept_bytes)
     try:
         with reusing(plan.kept_bytes * plan.budget.threads, _IDLE_BYTES) if here else nullcontext():
@@ -179,7 +180,7 @@ def _opaque_tasks(needed: dict[Any, Opaque], present: dict[Any, Any]) -> dict[An
 def _schedule(
     graph: dict[Any, Any], keys: Sequence[Any], workers: int, tell: _Teller
 ) -> list[tuple[Box, Any]]:
-    get = dask.base.get_scheduler()
+    get = scheduler_in_use()
     client: Any = getattr(get, "__self__", None)
     if hasattr(client, "gather") and hasattr(client, "scheduler_info"):
         return _on_cluster(client, graph, keys, tell)

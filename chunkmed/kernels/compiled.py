@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+import numpy as np
 
-__all__ = ["inlined", "kernel", "part", "relaxed"]
+__all__ = ["get_ready", "inlined", "kernel", "part", "relaxed"]
 
 #: A function that Python calls.
 kernel = numba.njit(nogil=True, cache=True)
@@ -22,3 +23,13 @@ inlined = numba.njit(nogil=True, cache=True, inline="always")
 def relaxed(*flags: str) -> Any:
     """Return the decorator of a function in which LLVM may do what these fast-math flags say."""
     return numba.njit(nogil=True, cache=True, fastmath=set(flags))
+
+
+@kernel
+def _first(line: Any) -> Any:  # pragma: no cover - compiled
+    return line[0]
+
+
+def get_ready() -> None:
+    """Load what numba needs before it runs a first kernel, 0.3 s: processes that are forked then have it."""
+    _first(np.zeros(1))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from chunkmed.coords import SPACE, time_dim_of
+from chunkmed.graph.schedulers import scheduler_of_arrays
 
 __all__ = ["center_of", "gray_window", "matched", "volume_at"]
 
@@ -31,7 +32,8 @@ def center_of(mask: xr.DataArray) -> dict[str, int]:
     That is its centre of mass, or where that lies beside or between objects: the fullest slice.
     """
     others = {axis: [dim for dim in SPACE if dim != axis] for axis in SPACE}
-    profiles = xr.Dataset({f"along_{a}": mask.sum(others[a], dtype="int64") for a in SPACE}).compute()
+    sums = xr.Dataset({f"along_{a}": mask.sum(others[a], dtype="int64") for a in SPACE})
+    profiles = sums.compute(scheduler=scheduler_of_arrays())
     return {axis: _middle(profiles[f"along_{axis}"].values) for axis in SPACE}
 
 

@@ -14,6 +14,7 @@ from chunkmed.graph.box import Box, box_size, hull, whole
 from chunkmed.graph.evaluate import needs, walk
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Crop, Node, Source
+from chunkmed.graph.schedulers import scheduler_of_arrays
 from chunkmed.graph.views import natural_block, view
 from chunkmed.slices.planes import Plane
 
@@ -55,7 +56,8 @@ def read_cuts(image: xr.DataArray, cuts: Sequence[Cut]) -> dict[Cut, Array]:
         for plane in dict.fromkeys(cut.plane for cut in cuts)
         for request in _requests(image, node, [cut for cut in cuts if cut.plane == plane])
     ]
-    arrays = dask.base.compute(*(_of(image, node, request) for request in requests))
+    parts = (_of(image, node, request) for request in requests)
+    arrays = dask.base.compute(*parts, scheduler=scheduler_of_arrays())
     return {
         cut: np.asarray(values)
         for request, array in zip(requests, arrays, strict=True)
