@@ -60,6 +60,27 @@ def test_work_needs_no_pictures_and_no_cluster(code):
     assert not {"matplotlib", "distributed", "hypothesis", "pytest"} & imported(code)
 
 
+RUN = """
+import tempfile, numpy as np, chunkmed as cm
+from pathlib import Path
+folder = Path(tempfile.mkdtemp())
+image = cm.open(np.arange(64, dtype=np.int16).reshape(1, 4, 4, 4), spacing_mm=(5.0, 1.0, 1.0))
+cm.save(image, folder / "image.zarr")
+from chunkmed.job import run_job
+from chunkmed.recipe import load
+recipe = load("threshold-objects").with_parameters({"above": 31})
+assert run_job(recipe, folder / "image.zarr", folder / "out").table is not None
+"""
+
+
+def test_a_recipe_with_its_picture_looks_for_no_cluster():
+    """dask imports distributed to see whether there is a client: a third of a second of every command."""
+    pytest.importorskip("distributed")
+    found = imported(RUN)
+    assert "matplotlib" in found and "numba" in found
+    assert "distributed" not in found
+
+
 def test_opening_a_store_needs_no_compiler():
     assert "numba" not in imported("import chunkmed as cm; cm.open; cm.convert; cm.save")
 
