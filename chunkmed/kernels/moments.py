@@ -102,11 +102,15 @@ def block_moments(
     dtype = _plain(values.dtype)
     zero = np.zeros(1, np.float64 if dtype.kind == "f" else np.int64)
     total, ends = np.zeros(n, zero.dtype), np.zeros((n, 2), dtype)
-    step = len(values) if values.dtype == dtype else max(1, _PIECE // max(1, values[:1].size))
-    for first in range(0, len(values), max(1, step)):
-        # Copies are made some slices at a time and stay in the cache.
+    same = values.dtype == dtype
+    step = max(1, len(values) if same else _PIECE // max(1, values[:1].size))
+    # Copies are made some slices at a time, in the same memory, and stay in the cache.
+    copy = np.empty((0 if same else min(step, len(values)), *values.shape[1:]), dtype)
+    for first in range(0, len(values), step):
         part = slice(first, first + step)
-        plain = np.ascontiguousarray(values[part], dtype=dtype)
+        plain = np.ascontiguousarray(values[part]) if same else copy[: len(values[part])]
+        if not same:
+            np.copyto(plain, values[part], casting="unsafe")
         _accumulate(groups.ids[part], first, *where, slices[part], plain, zero, whole, real, total, ends)
     return _table(groups.names, whole, real, total, ends, origin)
 

@@ -48,9 +48,8 @@ def dataset_of(
     dim = None if about.axes.time is None else like.dims[about.axes.time]
     variables: dict[Any, Any] = {}
     for record in records:
-        pairs = zip(found, rows, strict=True)
-        columns = [_placed(record.finish(each, about), row, len(names), record) for each, row in pairs]
-        values = columns[0] if dim is None else np.stack(columns)
+        values = _placed([record.finish(each, about) for each in found], rows, len(names), record)
+        values = values[0] if dim is None else values
         dims = [*([] if dim is None else [dim]), "label", *record.dims]
         variables[record.name] = (dims, values, _attributes(record, units))
     coords = _coords(records, names, dim, about, like)
@@ -79,10 +78,16 @@ def _coords(
     return coords
 
 
-def _placed(column: Array, row: Array, n: int, record: Measure) -> Array:
-    """Put the rows of one time point in their places; NaN, no voxels or False where a label is absent."""
+def _placed(columns: Sequence[Array], rows: Sequence[Array], n: int, record: Measure) -> Array:
+    """Put the rows of all time points in their places; NaN, no voxels or False where a label is absent."""
     # One dtype for all time points, whether a label is absent there or not.
     dtype = np.asarray(record.missing).dtype
-    out = np.full((n, *column.shape[1:]), record.missing, dtype)
-    out[row] = column
+    out = np.empty((len(columns), n, *columns[0].shape[1:]), dtype)
+    for place, column, row in zip(out, columns, rows, strict=True):
+        if len(row) == n:
+            # All of them, and rows are sorted.
+            place[...] = column
+        else:
+            place[...] = record.missing
+            place[row] = column
     return out
