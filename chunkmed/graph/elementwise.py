@@ -10,7 +10,7 @@ import numpy as np
 
 from chunkmed.graph.box import Box, box_size, sides
 from chunkmed.graph.nodes import Array, Node, Pointwise
-from chunkmed.graph.places import Writer, writer_of
+from chunkmed.graph.writers import Writer, writer_of
 from chunkmed.reused import empty
 
 __all__ = ["Needs", "chain_of", "inlined", "is_fresh", "piece_bytes", "run_chain"]
@@ -109,12 +109,16 @@ class _Rooms:
         self.shape = shape
         self.free: dict[np.dtype[Any], list[Array]] = {}
 
-    def take(self, dtype: np.dtype[Any]) -> Array:
+    def take(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        """Return an array: a part of one that is free."""
         free = self.free.get(dtype)
-        return free.pop() if free else np.empty(self.shape, dtype)
+        whole = free.pop() if free else np.empty(self.shape, dtype)
+        return whole[tuple(slice(0, n) for n in shape)]
 
-    def give_back(self, room: Array) -> None:
-        self.free.setdefault(room.dtype, []).append(room)
+    def give_back(self, array: Array) -> None:
+        """Let others have what was taken."""
+        whole: Any = array.base
+        self.free.setdefault(array.dtype, []).append(whole)
 
 
 def _piece(
@@ -131,19 +135,18 @@ def _piece(
     lent: dict[str, Array] = {}
     for node in chain:
         arrays = _operands(node, values, given, cut)
-        writer = writers.get(node.token)
         taken = [lent.pop(item.token) for item in node.inputs if item.token in lent]
+        writer = writers.get(node.token)
         if writer is None or not isinstance(node, Pointwise):
             # What it gives may be a view of what it takes, which is then not used again.
             values[node.token] = node.compute(box, arrays, _no_fetch)
             continue
-        for room in taken:
+        for array in taken:
             # At once: a function of elements may write where it reads.
-            rooms.give_back(room)
-        place = out
+            rooms.give_back(array)
+        place = out if node is chain[-1] else rooms.take(node.dtype, out.shape)
         if node is not chain[-1]:
-            lent[node.token] = rooms.take(node.dtype)
-            place = lent[node.token][tuple(slice(0, n) for n in out.shape)]
+            lent[node.token] = place
         values[node.token] = writer(*node.operands(arrays), out=place)
     if values[chain[-1].token] is not out:
         out[...] = values[chain[-1].token]
