@@ -197,7 +197,6 @@ no-volume                a curve that is never above zero
 non-uniform              uniform steps are needed
 not-a-curve              one number per time point is needed
 not-ascending            coordinates that do not ascend
-not-countable            values that cannot be counted exactly
 not-dicom                options that are for DICOM only
 not-labels               an image that holds no labels
 not-needed               what is said of an image it says itself

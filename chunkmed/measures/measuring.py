@@ -18,7 +18,8 @@ from chunkmed.measures.about import About
 from chunkmed.measures.dataset import dataset_of
 from chunkmed.measures.gathering import gather, parts_of
 from chunkmed.measures.longform import write_rows
-from chunkmed.measures.parts import COUNTS, Found
+from chunkmed.measures.parts import Found
+from chunkmed.measures.ranked import collected_of, with_ranked
 from chunkmed.measures.records import Measure, record_of
 
 __all__ = ["USUAL", "about_of", "checked_records", "measure", "on_one_grid", "reported"]
@@ -56,6 +57,8 @@ def measure(
     out: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset | Path:
     """Measure all labelled objects in one pass over labels and image.
+
+    Percentiles and medians of other values than integers of 16 bits take one to three passes more.
 
     Parameters
     ----------
@@ -96,7 +99,8 @@ def measure(
     about = about_of(labels, lifted)
     records = checked_records(what, image, about)
     values = None if image is None or not any(r.needs_values for r in records) else lift(image).node
-    found = gather(lifted.node, values, about, parts_of(records))
+    found = gather(lifted.node, values, about, collected_of(parts_of(records), values))
+    found = with_ranked(found, records, lifted.node, values, about)
     return reported(found, records, about, labels, image, out, names)
 
 
@@ -133,18 +137,7 @@ def checked_records(
         raise InputError(f"{missing[0]!r} needs an image", kind="no-image", fix="measure(labels, image, ...)")
     for record in records:
         record.finish(Found.nothing(record.parts), about)
-        if COUNTS in record.parts and image is not None and not _is_countable(image):
-            raise InputError(
-                f"{record.name!r} of {image.dtype}",
-                kind="not-countable",
-                why="percentiles are exact counts of integers of at most 16 bits",
-                fix="round the image, or take a histogram",
-            )
     return records
-
-
-def _is_countable(image: xr.DataArray) -> bool:
-    return image.dtype.kind in "iub" and image.dtype.itemsize <= 2
 
 
 def on_one_grid(labels: xr.DataArray, image: xr.DataArray | None) -> tuple[xr.DataArray, xr.DataArray | None]:

@@ -21,10 +21,11 @@ from chunkmed.graph.seams import Seams, Slabs
 from chunkmed.kernels.components import block_labels, block_slabs
 from chunkmed.measures.about import About
 from chunkmed.measures.gathering import block_tables, copied_sum, frames_of, parts_of, slices_of, surface_node
-from chunkmed.measures.measuring import USUAL, about_of, checked_records, on_one_grid, reported
+from chunkmed.measures.measuring import USUAL, about_of, checked_records, measure, on_one_grid, reported
 from chunkmed.measures.parts import SURFACE, Found, Part
+from chunkmed.measures.ranked import collected_of
 from chunkmed.measures.records import Measure
-from chunkmed.ndimage.labels import embedded, ranks
+from chunkmed.ndimage.labels import embedded, label, ranks
 
 __all__ = ["measure_objects"]
 
@@ -63,6 +64,8 @@ def measure_objects(
     out: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset | Path:
     """Label the objects of a mask and measure them, reading mask and image once.
+
+    Percentiles and medians of other values than integers of 16 bits take more passes, over labels.
 
     The same numbers as ``measure(ndimage.label(mask, structure)[0], image, what)``, without labels that
     are written and read again.
@@ -114,6 +117,9 @@ def measure_objects(
             fix="labels, n = ndimage.label(mask); measure(labels, ...)",
         )
     values = None if image is None or not any(r.needs_values for r in records) else lift(image).node
+    if collected_of(parts, values) != parts:
+        # Ranks are looked for in more passes, which need labels.
+        return measure(label(mask, structure)[0], image, what, out=out)
     found = _found(lifted.node, values, about, parts, full)
     return reported(found, records, about, mask, image, out)
 

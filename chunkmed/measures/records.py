@@ -41,6 +41,8 @@ class Measure:
     """Coordinates of those that the image does not give."""
     missing: float | bool = np.nan
     """Of a label that a time point lacks: of numbers NaN or 0, of what is so or not False."""
+    percent: float | None = None
+    """Of a percentile."""
 
 
 def _of_values(name: str, units: str, finish: Finish, about: str, dims: tuple[str, ...] = ()) -> Measure:
@@ -183,7 +185,9 @@ def _percentile(percent: float, found: Found, _: About) -> Array:
 
 
 def percentile(percent: float, name: str | None = None) -> Measure:
-    """Return the measure ``percentile_<percent>``: exact, of integers of at most 16 bits.
+    """Return the measure ``percentile_<percent>``: exact.
+
+    Of integers of at most 16 bits in the pass of the other measures; others take one to three more.
 
     Memory is that of the different values of each label, 24 bytes each.
 
@@ -208,6 +212,7 @@ def percentile(percent: float, name: str | None = None) -> Measure:
         True,
         f"value that {percent:g} % of the values lie below",
         (MOMENTS, COUNTS),
+        percent=percent,
     )
 
 
