@@ -21,7 +21,14 @@ from benchmarks.cases import CASES, blocks
 from benchmarks.inputs import fresh_folder, reference, stored
 from benchmarks.operations import UnsupportedStepError
 from benchmarks.peers import Job, job_of, load
-from benchmarks.processes import cpu_seconds, machine_cpu_seconds, peak_rss_mib, pin, reset_peak_rss, touch_memory
+from benchmarks.processes import (
+    cpu_seconds,
+    machine_cpu_seconds,
+    peak_rss_mib,
+    pin,
+    reset_peak_rss,
+    touch_memory,
+)
 
 __all__ = ["measured", "size_mib", "timed"]
 

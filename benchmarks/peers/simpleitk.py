@@ -17,7 +17,6 @@ FORMAT, VARIANTS, COMPARED = "zarr", ("",), True
 
 def on_images(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of arrays from a function of images; masks are bytes there."""
-
     held: list[Any] = []
 
     def act(volume: Any, **settings: Any) -> Any:
