@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from chunkmed.cli.groups import Group
-from chunkmed.cli.options import budget_options, cluster_options, connected, importing
+from chunkmed.cli.options import budget_options, cluster_options, connected
 from chunkmed.errors import InputError
 
 __all__ = ["command"]
@@ -149,8 +149,7 @@ def _run(out: str, as_json: bool, settings: dict[str, Any], *, retry_failed: boo
 
     if settings["scheduler"] is None and settings["cluster"] is None and Path(out).is_dir():
         NURSERY.begin()
-    with importing():
-        from chunkmed.cohort.cohorts import open as open_cohort
+    from chunkmed.cohort.cohorts import open as open_cohort
 
     cohort = open_cohort(out)
     limits = {name: settings.pop(name) for name in ("memory", "workers", "timeout_s", "retries")}

@@ -12,7 +12,6 @@ from chunkmed.cli.options import (
     channel_of,
     dicom_options,
     foreign_options,
-    importing,
     parse_options,
     place_options,
     spacing_of,
@@ -54,13 +53,12 @@ def command(
 
     Whatever is not regular is refused, and the message says which option accepts it.
     """
-    with importing():
-        from chunkmed import dicom
-        from chunkmed.cli.progress import Progress, scanning
-        from chunkmed.conversion import convert
-        from chunkmed.foreign import is_foreign
-        from chunkmed.graph.budget import config
-        from chunkmed.store import describe, locate
+    from chunkmed import dicom
+    from chunkmed.cli.progress import Progress, scanning
+    from chunkmed.conversion import convert
+    from chunkmed.foreign import is_foreign
+    from chunkmed.graph.budget import config
+    from chunkmed.store import describe, locate
 
     choices |= {"spacing_mm": spacing_of(spacing), "channel": channel_of(channel)}
     source: Any = path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
@@ -18,7 +17,6 @@ __all__ = [
     "connected",
     "dicom_options",
     "foreign_options",
-    "importing",
     "limit_option",
     "parse_options",
     "place_options",
@@ -27,18 +25,6 @@ __all__ = [
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-@contextmanager
-def importing() -> Iterator[None]:
-    """Import inside of the block without looking for garbage, of which there is none: a sixth of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
 
 _DICOM = (
     click.option(

@@ -14,7 +14,6 @@ from chunkmed.cli.options import (
     cluster_options,
     dicom_options,
     foreign_options,
-    importing,
     parse_options,
     place_options,
     resources,
@@ -64,11 +63,10 @@ def command(
     RECIPE is a name (see: chunkmed recipe list) or a TOML file; INPUT a DICOM folder or file, a
     store, NIfTI, or a TIFF stack; OUT a folder. INPUT and OUT may be URLs like s3://bucket/study.
     """
-    with importing():
-        from chunkmed.cli.progress import Progress
-        from chunkmed.graph.budget import config
-        from chunkmed.job import run_job
-        from chunkmed.recipe import load
+    from chunkmed.cli.progress import Progress
+    from chunkmed.graph.budget import config
+    from chunkmed.job import run_job
+    from chunkmed.recipe import load
 
     chosen = load(recipe).with_parameters(parse_settings(settings))
     default = chosen.labels[0] if chosen.labels else chosen.picture

@@ -157,16 +157,13 @@ def main() -> None:
     """Fork children, and say how they ended, until whoever asks is gone."""
     line = socket.socket(fileno=int(sys.argv[1]))
     line.set_inheritable(False)
-    # Nothing of what is imported is garbage: to look for it takes a sixth of the time.
-    gc.disable()
     import chunkmed.cohort.casework  # noqa: F401 - what children need is there before they are
     from chunkmed.kernels.compiled import get_ready
 
     get_ready()
-    gc.collect()
     # Pages that the collector does not touch stay shared.
+    gc.collect()
     gc.freeze()
-    gc.enable()
     while True:
         text, handles, _, _ = socket.recv_fds(line, _LINE_BYTES, 1)
         if not text:

@@ -86,7 +86,8 @@ def summary_figure(
     masks = [_shown_labels(labels, curve, t) for t in moments]
     planes = _planes(image)
     panels = _panels(figure, len(planes), curve is not None or table is not None)
-    _draw_slices(panels, image, masks, planes, moments[0])
+    center = center_of(_chosen(masks[0], curve))
+    _draw_slices(panels, image, masks, [Cut(plane, center[plane.normal], moments[0]) for plane in planes])
     if curve is not None:
         draw_beat(figure.add_axes((0.69, 0.12, 0.285, 0.73)), curve)
     elif table is not None:
@@ -117,6 +118,12 @@ def _shown_labels(labels: xr.DataArray, curve: xr.DataArray | None, t: int) -> x
     return volume.where(volume == label, 0) // label
 
 
+def _chosen(labels: xr.DataArray, curve: xr.DataArray | None) -> xr.DataArray:
+    """Return where the object lies that slices go through: the one that is followed, or the largest."""
+    volume = volume_at(labels, 0)
+    return volume != 0 if curve is not None and "label" in curve.coords else largest_of(volume)
+
+
 def _planes(image: xr.DataArray) -> list[Plane]:
     axes = "zyx" if image.sizes.get("z", 1) > 1 else "z"
     return [plane_across(axis, grid_if_known(image)) for axis in axes]
@@ -136,11 +143,7 @@ def _panels(figure: Figure, count: int, with_chart: bool) -> list[Any]:
     ]
 
 
-def _draw_slices(
-    panels: list[Any], image: xr.DataArray, masks: list[xr.DataArray], planes: list[Plane], t: int
-) -> None:
-    center = center_of(largest_of(volume_at(masks[0], 0)))
-    cuts = [Cut(plane, center[plane.normal], t) for plane in planes]
+def _draw_slices(panels: list[Any], image: xr.DataArray, masks: list[xr.DataArray], cuts: list[Cut]) -> None:
     scene = Scene(image, outlines=[(mask, None) for mask in masks])
     for axes in panels:
         axes.set_anchor("NW")
