@@ -23,6 +23,7 @@ from typing import Any
 
 from benchmarks.cases import CASES, Box, Case, Values, blocks
 from benchmarks.operations import OPERATIONS, Operation
+from benchmarks.processes import memory_bytes
 
 __all__ = ["cache_folder", "create_zarr", "fits", "fresh_folder", "made_whole", "reference", "stored"]
 
@@ -122,9 +123,7 @@ def made_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 def fits(case: Case) -> bool:
     """Whether scipy can have the whole image in memory."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    return _SCIPY_SHARE * case.nbytes <= free
+    return _SCIPY_SHARE * case.nbytes <= memory_bytes("MemAvailable")
 
 
 def reference(case: Case, operation: Operation) -> Path:

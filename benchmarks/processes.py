@@ -14,6 +14,7 @@ __all__ = [
     "cpu_seconds",
     "limited_environment",
     "machine_cpu_seconds",
+    "memory_bytes",
     "peak_rss_mib",
     "pin",
     "reset_peak_rss",
@@ -75,15 +76,20 @@ def machine_cpu_seconds() -> float:
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
+def memory_bytes(name: str) -> int:
+    """Return what the kernel says of the machine's memory: ``MemFree``, ``MemAvailable``."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
 def touch_memory() -> None:
     """Take memory in large pages and give it back at once, as much as the machine has to spare.
 
     A virtual machine's kernel gives large pages that lie free for two seconds back to its host, and to
     touch them again takes 2 ms a megabyte: whoever took longer to import would pay more.
     """
-    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    free = int(fields["MemFree"].split()[0]) * 1024
-    with mmap.mmap(-1, min(_TOUCHED_BYTES, free // 2), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+    size = min(_TOUCHED_BYTES, memory_bytes("MemFree") // 2)
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.madvise(mmap.MADV_HUGEPAGE)
         for start in range(0, len(memory), mmap.PAGESIZE):
             memory[start] = 1

@@ -21,7 +21,7 @@ from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.tally import Sparse, add_sparse, key_table, sparse
 
-__all__ = ["Selected", "select"]
+__all__ = ["Selected", "ranks_around", "select"]
 
 #: Entries of the tables of one time point, and of all.
 _FRAME_ENTRIES = 1 << 18
@@ -96,6 +96,13 @@ def select(nodes: Sequence[Node], groups: Groups, wanted: Wanted, *, name: str =
         digits = _digits(slots, groups, room)
         table, _ = _counted(nodes, groups, slots, digits, name)
     return Selected(counts, nans, np.asarray(owner), keys.values(found))
+
+
+def ranks_around(counts: Array, shares: Array) -> Array:
+    """Return the two ranks, (n, shares, 2), between which shares of n groups of numbers lie."""
+    last = counts[:, None] - 1
+    below = np.floor(last * shares).astype(np.int64)
+    return np.stack([below, np.minimum(below + 1, last)], axis=2)
 
 
 def _room(total: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from chunkmed.errors import InputError
 from chunkmed.graph.nodes import Array
-from chunkmed.graph.selection import select
+from chunkmed.graph.selection import ranks_around, select
 from chunkmed.intensity.chosen import Chosen, choose, named
 
 __all__ = ["percentiles", "quantiles"]
@@ -96,10 +96,7 @@ def quantiles_of(chosen: Chosen, q: Array, weak: bool = False) -> Array:
 
     def ends(counts: Array, _: Array) -> tuple[Array, Array]:
         there = np.flatnonzero(counts)
-        last = counts[there, None] - 1
-        below = np.floor(last * q).astype(np.int64)
-        above = np.minimum(below + 1, last)
-        return np.repeat(there, 2 * len(q)), np.stack([below, above], axis=2).reshape(-1)
+        return np.repeat(there, 2 * len(q)), ranks_around(counts[there], q).reshape(-1)
 
     if chosen.is_small:
         values, table = chosen.table("quantiles")

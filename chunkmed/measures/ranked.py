@@ -13,7 +13,7 @@ import numpy as np
 
 from chunkmed.graph.groups import Groups
 from chunkmed.graph.nodes import Array, Node
-from chunkmed.graph.selection import Selected, select
+from chunkmed.graph.selection import Selected, ranks_around, select
 from chunkmed.measures.about import About
 from chunkmed.measures.parts import COUNTS, Counts, Found, Part
 from chunkmed.measures.records import Measure
@@ -72,9 +72,8 @@ class _Ranks:
 
     def __call__(self, counts: Array, nans: Array) -> tuple[Array, Array]:
         self.owners = np.flatnonzero((counts > 0) & (nans == 0))
-        last = counts[self.owners, None] - 1
-        floor = np.floor(last * self.shares).astype(np.int64)
-        self.rows = np.sort(np.concatenate([floor, np.minimum(floor + 1, last)], axis=1), axis=1)
+        ranks = ranks_around(counts[self.owners], self.shares)
+        self.rows = np.sort(ranks.reshape(len(ranks), 2 * len(self.shares)), axis=1)
         return np.repeat(self.owners, self.rows.shape[1]), self.rows.reshape(-1)
 
 
