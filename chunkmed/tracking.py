@@ -135,8 +135,16 @@ class _Overlaps:
 def _shared(first: Array, second: Array) -> tuple[Array, Array]:
     both = (first > 0) & (second > 0)
     pairs = np.stack([first[both], second[both]], axis=1).astype(np.int64)
-    found, counts = np.unique(pairs, axis=0, return_counts=True)
-    return found, counts
+    # Runs of the same pair as one, for sorting takes long.
+    starts = np.flatnonzero(_changes(pairs))
+    return _added([(pairs[starts], np.diff(starts, append=len(pairs)))])
+
+
+def _changes(pairs: Array) -> Array:
+    """Return whether a pair is another one than the pair before."""
+    new = np.ones(len(pairs), bool)
+    np.any(pairs[1:] != pairs[:-1], axis=1, out=new[1:])
+    return new
 
 
 def follow(labels: xr.DataArray, at: Mapping[str, Any], table: xr.Dataset | None = None) -> Any:
@@ -235,8 +243,10 @@ def _all_overlaps(labels: xr.DataArray, dim: str) -> list[tuple[Array, Array]]:
 def _added(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     pairs = np.concatenate([pair for pair, _ in parts])
     counts = np.concatenate([count for _, count in parts])
-    found, row = np.unique(pairs, axis=0, return_inverse=True)
-    return found, np.bincount(row.ravel(), weights=counts, minlength=len(found))
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    pairs, counts = pairs[order], counts[order]
+    starts = np.flatnonzero(_changes(pairs))
+    return pairs[starts], np.add.reduceat(counts, starts) if len(starts) else counts
 
 
 def _chain(overlaps: Sequence[tuple[Array, Array]], times: int, start: int, first: int) -> Array:

@@ -13,6 +13,7 @@ from chunkmed.graph.box import Box
 from chunkmed.graph.nodes import Array, Call, Node, Stencil
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.reduce import Axes
+from chunkmed.kernels.distinct import distinct
 from chunkmed.kernels.surfaces import surface_labels
 from chunkmed.measures.about import About
 
@@ -81,7 +82,7 @@ class _Surface:
     @property
     def names(self) -> Array:
         """Labels that there are."""
-        return np.unique(self.label)
+        return distinct(self.label)
 
     def points(self, name: int, about: About) -> Array:
         """Return patient positions in mm, (n, 3)."""

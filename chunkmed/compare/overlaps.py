@@ -15,7 +15,8 @@ from chunkmed.graph.nodes import Array
 from chunkmed.graph.passes import make_program
 from chunkmed.graph.reduce import Axes, Merged, copied_bytes
 from chunkmed.kernels.groups import groups_of
-from chunkmed.kernels.moments import Moments, block_moments, merge_moments
+from chunkmed.kernels.joined import merge_moments
+from chunkmed.kernels.moments import Moments, block_moments
 from chunkmed.measures.about import About
 from chunkmed.measures.gathering import slices_of
 from chunkmed.measures.parts import Found

@@ -13,6 +13,7 @@ from chunkmed.coords import broadcast, canonical
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import lift
 from chunkmed.graph.nodes import Array, Node
+from chunkmed.kernels.distinct import distinct
 from chunkmed.measures.about import About
 from chunkmed.measures.measuring import about_of
 
@@ -60,7 +61,7 @@ def table_of(pair: Pair, names: Sequence[Array], columns: dict[str, Any]) -> xr.
     columns : dict
         ``{name: (unit, [one array per time point])}``.
     """
-    every = np.unique(np.concatenate(names))
+    every = distinct(np.concatenate(names))
     dim = None if pair.about.axes.time is None else pair.like.dims[pair.about.axes.time]
     variables: dict[Any, Any] = {}
     for name, (units, parts) in columns.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -15,7 +15,8 @@ from chunkmed.graph.box import Box, sides
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.passes import make_program
 from chunkmed.kernels.groups import groups_of
-from chunkmed.kernels.moments import Moments, block_moments, merge_moments
+from chunkmed.kernels.joined import merge_moments
+from chunkmed.kernels.moments import Moments, block_moments
 
 __all__ = ["Axes", "Grouping", "Merged", "copied_bytes", "label_statistics", "positions"]
 
@@ -129,18 +130,7 @@ def _placed(table: Moments, outer: tuple[int, ...], axes: Axes) -> Moments:
     frame = 0
     for index, size in zip(outer, axes.whole, strict=False):
         frame = frame * size + index
-    before = frame * math.prod(axes.volume)
-    at = np.array(outer, np.int64)
-    first = np.broadcast_to(at, (len(table), len(at)))
-    return replace(
-        table,
-        low_at=table.low_at + before,
-        high_at=table.high_at + before,
-        start=np.concatenate([first, table.start], axis=1),
-        stop=np.concatenate([first + 1, table.stop], axis=1),
-        positions=np.concatenate([first * table.count[:, None], table.positions], axis=1),
-        weighted=np.concatenate([first * table.total[:, None].astype(np.float64), table.weighted], axis=1),
-    )
+    return table.within(outer, frame * math.prod(axes.volume))
 
 
 def _whole_numbers(labels: Array) -> Array:

@@ -11,6 +11,7 @@ import scipy.ndimage
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.compiled import kernel
+from chunkmed.kernels.distinct import distinct
 from chunkmed.kernels.runs import MOST, joins_rows, root, run_labels
 
 __all__ = [
@@ -139,7 +140,7 @@ def seam_pairs(own: Slabs, other: Slabs, step: Step, structure: Array) -> Array:
             a, b = (part.ravel() for part in _facing(mine, theirs, offset, step, axis))
             both = (a > 0) & (b > 0)
             found.append(_codes(a[both], b[both]))
-    codes = np.unique(np.concatenate([*found, np.zeros(0, np.int64)]))
+    codes = distinct(np.concatenate([*found, np.zeros(0, np.int64)]))
     return np.stack([codes >> 32, codes & 0xFFFFFFFF], axis=1)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from chunkmed.graph.nodes import Array
+from chunkmed.kernels.distinct import distinct
 from chunkmed.measures.about import About
 from chunkmed.measures.parts import Found
 from chunkmed.measures.records import Measure
@@ -43,7 +44,7 @@ def dataset_of(
     """
     # The labels of one time point are sorted as they are.
     labels = [each.moments.label for each in found]
-    names = labels[0] if len(labels) == 1 else np.unique(np.concatenate(labels))
+    names = labels[0] if len(labels) == 1 else distinct(np.concatenate(labels))
     rows = [np.searchsorted(names, each.moments.label) for each in found]
     dim = None if about.axes.time is None else like.dims[about.axes.time]
     variables: dict[Any, Any] = {}

@@ -11,7 +11,8 @@ import numpy as np
 from chunkmed.graph.nodes import Array
 from chunkmed.kernels.grouped import count_bins, count_values, sum_values
 from chunkmed.kernels.groups import Groups
-from chunkmed.kernels.moments import Moments, block_moments, merge_moments
+from chunkmed.kernels.joined import merge_moments
+from chunkmed.kernels.moments import Moments, block_moments
 
 __all__ = ["COUNTS", "MOMENTS", "SURFACE", "Bins", "Block", "Counts", "Found", "Part", "Sums"]
 

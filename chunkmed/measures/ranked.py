@@ -14,6 +14,7 @@ import numpy as np
 from chunkmed.graph.groups import Groups
 from chunkmed.graph.nodes import Array, Node
 from chunkmed.graph.selection import Selected, ranks_around, select
+from chunkmed.kernels.distinct import distinct
 from chunkmed.measures.about import About
 from chunkmed.measures.parts import COUNTS, Counts, Found, Part
 from chunkmed.measures.records import Measure
@@ -51,7 +52,7 @@ def with_ranked(
     percents = [record.percent for record in records if record.percent is not None]
     if values is None or are_counted(values.dtype) or not percents:
         return list(found)
-    names = np.unique(np.concatenate([each.moments.label for each in found]))
+    names = distinct(np.concatenate([each.moments.label for each in found]))
     groups = Groups(labels.shape, about.axes.time, masked=True, names=names)
     ranks = _Ranks(np.array(percents) / 100)
     chosen = select([values, labels], groups, ranks, name="percentiles")

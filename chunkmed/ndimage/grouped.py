@@ -17,6 +17,7 @@ from chunkmed.graph.constant import Constant
 from chunkmed.graph.groups import Groups
 from chunkmed.graph.lift import Lifted, is_lazy, lift
 from chunkmed.graph.nodes import Array, Node
+from chunkmed.kernels.distinct import distinct
 
 __all__ = ["Request", "request", "stacked"]
 
@@ -83,7 +84,7 @@ def request(input: Any, labels: Any, index: Any, *, exact_index: bool = False) -
         index = None
     elif exact_index and index is not None:
         _check_index(np.asarray(index), nodes[1].dtype)
-    names = None if index is None else np.unique(np.asarray(index))
+    names = None if index is None else distinct(np.asarray(index))
     groups = Groups(nodes[0].shape, like.time_axis, labels is not None, names)
     return Request(tuple(nodes), groups, like, index)
 
