@@ -152,6 +152,15 @@ def _stored(descriptor: int, plane: Plane) -> Array:
 
 
 def _bytes(descriptor: int, seen: Seen, layout: Layout, start: int, count: int) -> bytes | bytearray:
+    if not layout.words:
+        return _as_they_lie(descriptor, seen, layout, start, count)
+    # Whole words, whose bytes change places: a frame may begin and end within one.
+    before, after = (start - seen.offset) % 2, (start + count - seen.offset) % 2
+    data = _as_they_lie(descriptor, seen, layout, start - before, before + count + after)
+    return np.frombuffer(data, "u2").byteswap().tobytes()[before : before + count]
+
+
+def _as_they_lie(descriptor: int, seen: Seen, layout: Layout, start: int, count: int) -> bytes | bytearray:
     inflated = layout.deflated
     data = _inflated(descriptor, start, count, seen) if inflated else os.pread(descriptor, count, start)
     if len(data) < count:

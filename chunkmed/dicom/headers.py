@@ -47,6 +47,8 @@ class Layout:
     """Tiles along a side of a Siemens mosaic; ``rows`` and ``columns`` are those of a tile. 0: no mosaic."""
     floating: bool = False
     """Whether the values are floating-point numbers."""
+    words: bool = False
+    """Whether values of 8 bits lie in 16-bit words of the other byte order (OW in a big-endian file)."""
     lut: ModalityLut | None = None
     """The table that makes output values of the stored ones."""
 
@@ -193,10 +195,6 @@ def unsupported(dataset: Any, layout: Layout, image_type: str, float_bits: int) 
         (
             not layout.floating and layout.bits_allocated not in (8, 16, 32),
             f"BitsAllocated = {layout.bits_allocated} is not read",
-        ),
-        (
-            layout.bits_allocated == 8 and not layout.little_endian,
-            "8 bit big-endian pixels are not read yet: their byte order depends on the VR",
         ),
         (not bits_fit, "BitsStored, HighBit and BitsAllocated contradict one another"),
         (

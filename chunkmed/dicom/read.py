@@ -126,6 +126,8 @@ def _read_open(path: str, descriptor: int) -> tuple[Header, tuple[Frame, ...]]:
     )
     general, reason = _general(dataset, pixels)
     layout = general.layout
+    if layout.bits_allocated == 8 and not layout.little_endian:
+        layout = replace(layout, words=_in_words(descriptor, offset))
     _check_limits(layout, about.st_size)
     _check_size(layout, length, limit - offset)
     header = replace(
@@ -134,6 +136,7 @@ def _read_open(path: str, descriptor: int) -> tuple[Header, tuple[Frame, ...]]:
         size=about.st_size,
         mtime_ns=about.st_mtime_ns,
         pixel_offset=offset,
+        layout=layout,
         series_uid=general.series_uid or f"none in {Path(path).parent}",
         instance_uid=value(dataset, "SOPInstanceUID", text) or "",
         problem=_problem(path, *reason),
@@ -346,6 +349,11 @@ def _pixel_element(stream: BinaryIO, dataset: Any) -> tuple[str, int, int]:
     if len(head) < 12:
         raise NotAnImageError("truncated: it ends before the pixel data")
     return keyword, stream.tell(), int(struct.unpack(order + "I", head[8:12])[0])
+
+
+def _in_words(descriptor: int, offset: int) -> bool:
+    """Whether the value that begins there, in an explicit big-endian file, is one of 16-bit words."""
+    return os.pread(descriptor, 2, offset - 8) == b"OW"
 
 
 def _check_limits(layout: Layout, file_bytes: int) -> None:

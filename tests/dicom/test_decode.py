@@ -5,7 +5,10 @@ import os
 import struct
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRBigEndian, UltrasoundMultiFrameImageStorage
 
 from chunkmed.dicom import child, children, encapsulated, scan
 from chunkmed.dicom.codecs import CODECS, Codec, Shape
@@ -71,6 +74,31 @@ def test_uncompressed_colours():
     assert np.abs(red.astype(int) - [255, 0, 0]).max() <= 1
     shared = colour_rows(bytes([76, 76, 85, 255]), layout("YBR_FULL_422"), 1)
     np.testing.assert_array_equal(shared, red)
+
+
+@pytest.mark.parametrize("vr", ["OB", "OW"])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_eight_bits_in_a_big_endian_file_lie_as_their_vr_says(tmp_path, vr, samples):
+    made = Dataset()
+    made.SOPClassUID, made.SOPInstanceUID, made.Modality = UltrasoundMultiFrameImageStorage, "1.2.3", "US"
+    # Frames of an odd size: of words of two bytes some lie in two frames.
+    made.NumberOfFrames, made.Rows, made.Columns, made.SamplesPerPixel = 3, 5, 7, samples
+    made.PhotometricInterpretation = "RGB" if samples > 1 else "MONOCHROME2"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+    made.FrameTime, made.FrameIncrementPointer = 40, 0x00181063
+    if samples > 1:
+        made.PlanarConfiguration = 0
+    made.add_new("PixelData", vr, np.random.default_rng(0).bytes(5 * 7 * 3 * samples) + b"\0")
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    made.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    wanted = pydicom.dcmread(tmp_path / "a.dcm").pixel_array[:, None]
+    stack = scan(tmp_path / "a.dcm").select()
+    np.testing.assert_array_equal(whole(stack), wanted)
+    part = [(1, 3), (0, 1), (2, 5), (1, 6)]
+    np.testing.assert_array_equal(
+        stack.read([*part, (0, samples)] if samples > 1 else part), wanted[1:3, :, 2:5, 1:6]
+    )
 
 
 def test_mosaic_is_one_stack_of_its_slices(data, reference):
