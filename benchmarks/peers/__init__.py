@@ -28,7 +28,7 @@ __all__ = ["MORE", "NAMES", "Facts", "Job", "Peer", "load", "per_time"]
 
 NAMES = ("chunkmed", "dask_image", "scipy", "floor")
 #: Peers of an extra, ``pip install -e ".[benchmarks]"``.
-MORE = ("simpleitk", "scikit_image", "opencv")
+MORE = ("simpleitk", "scikit_image", "opencv", "cc3d", "edt")
 Facts = Callable[[], dict[str, Any]]
 
 
