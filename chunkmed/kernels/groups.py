@@ -8,6 +8,7 @@ import numpy as np
 
 from chunkmed.kernels import Array
 from chunkmed.kernels.compiled import kernel, part
+from chunkmed.kernels.distinct import distinct
 
 __all__ = ["Groups", "groups_of", "run_ends"]
 
@@ -51,9 +52,14 @@ def groups_of(labels: Array, *, background: bool = True) -> Groups:
 
 
 def _far_apart(labels: Array) -> Groups:
-    names, inverse = np.unique(labels, return_inverse=True)
+    flat = np.ascontiguousarray(labels).reshape(-1)
+    # Runs of the same label as one, for sorting takes long.
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    found = flat[starts]
+    names = distinct(found)
+    ids = np.repeat(np.searchsorted(names, found).astype(np.int32), np.diff(starts, append=flat.size))
     rows = np.arange(len(names), dtype=np.int32)
-    return Groups(inverse.reshape(labels.shape).astype(np.int32), 0, rows, names.astype(np.int64))
+    return Groups(ids.reshape(labels.shape), 0, rows, names.astype(np.int64))
 
 
 def _dense(labels: Array, low: int, high: int) -> Groups:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chunkmed.graph.nodes import Array
+from chunkmed.kernels.counted import merge_counts
 from chunkmed.kernels.grouped import count_bins, count_values, sum_values
 from chunkmed.kernels.groups import Groups
 from chunkmed.kernels.joined import merge_moments
@@ -141,15 +142,7 @@ class _Counts:
         return Counts(block.groups.names[row], value, count.astype(np.int64))
 
     def merge(self, tables: list[Counts]) -> Counts:
-        label, value, count = (
-            np.concatenate([getattr(table, name) for table in tables]) for name in ("label", "value", "count")
-        )
-        order = np.lexsort((value, label))
-        label, value, count = label[order], value[order], count[order]
-        new = np.ones(len(label), bool)
-        new[1:] = (label[1:] != label[:-1]) | (value[1:] != value[:-1])
-        first = np.flatnonzero(new)
-        return Counts(label[first], value[first], np.add.reduceat(count, first) if len(first) else count)
+        return Counts(*merge_counts([(table.label, table.value, table.count) for table in tables]))
 
 
 def _values(block: Block) -> Array:

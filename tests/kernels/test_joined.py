@@ -1,6 +1,7 @@
 """Tables of blocks become the table of the whole, whatever the cuts, the order and the names."""
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chunkmed.kernels.counted import merge_counts
 from chunkmed.kernels.distinct import distinct
 from chunkmed.kernels.groups import groups_of
 from chunkmed.kernels.joined import merge_moments
@@ -85,6 +87,35 @@ def test_a_volume_along_outer_axes():
     np.testing.assert_array_equal(found.positions[:, 0], 2 * one.count)
     np.testing.assert_array_equal(found.positions[:, 1:], 2 * one.positions)
     np.testing.assert_allclose(found.scatter, 2 * one.scatter)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 30), min_size=1, max_size=6), sort=st.booleans(), seed=st.integers(0, 99)
+)
+def test_counts_of_values(sizes, sort, seed):
+    rng = np.random.default_rng(seed)
+    parts, wanted = [], Counter()
+    for size in sizes:
+        label, value = rng.integers(1, 5, size) * 10**9, rng.integers(-3, 3, size, dtype=np.int32)
+        if sort and size:
+            label, value = np.unique(np.stack([label, value]), axis=1)
+        count = rng.integers(1, 9, len(label))
+        for where, n in zip(zip(label.tolist(), value.tolist(), strict=True), count.tolist(), strict=True):
+            wanted[where] += n
+        parts.append((label, value.astype(np.int32), count))
+    label, value, count = merge_counts(parts)
+    assert list(zip(label.tolist(), value.tolist(), strict=True)) == sorted(wanted)
+    assert count.tolist() == [wanted[where] for where in sorted(wanted)]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_rows_of_labels_that_lie_far_apart(dtype):
+    labels = pair(4, None)[0].astype(dtype) * dtype(10**12)
+    groups = groups_of(labels)
+    names, ids = np.unique(labels, return_inverse=True)
+    np.testing.assert_array_equal(groups.names, names)
+    np.testing.assert_array_equal(groups.rows[groups.ids - groups.base], ids)
 
 
 @pytest.mark.parametrize("values", [[], [3], [2, 1, 2, 2], [[5, 5], [1, 5]]])
