@@ -158,6 +158,12 @@ def save(
     >>> save(image > 11, "image.zarr", name="bright").dtype, cm.open("image.zarr").cm.grid.spacing_mm
     (dtype('uint8'), (5.0, 1.0, 1.0))
     """
+    if not isinstance(image, xr.DataArray):
+        raise InputError(
+            f"a {type(image).__name__} is no image",
+            kind="bad-argument",
+            fix="give an xarray.DataArray: cm.open(array, spacing_mm=...) makes one",
+        )
     full = four_dims(image)
     grid, lifted, target = grid_of(full), lift(full), store.locate(store_path)
     times = _trigger_times(full)

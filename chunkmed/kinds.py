@@ -210,6 +210,7 @@ point-on-background      a point lies on background
 point-outside            a point lies outside the image
 refused                  a function without an exact form on images in blocks
 sequence-length          as many values as axes are needed
+same-name                two measures of one name
 several-objects          several objects where one is needed
 several-times            a single time point is needed
 shape-mismatch           shapes that do not go together

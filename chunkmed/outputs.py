@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from chunkmed.errors import StoreError
-from chunkmed.store import ObjectPath, Place, is_url, locate
+from chunkmed.store import ObjectPath, Place, is_store, is_url, locate
 
 __all__ = ["Outputs"]
 
@@ -35,7 +35,7 @@ class Outputs:
     Raises
     ------
     StoreError
-        ``unwritable``.
+        ``unwritable``, ``inside-a-store``.
     """
 
     def __init__(self, out: str | os.PathLike[str]) -> None:
@@ -108,6 +108,15 @@ def _write(mark: Place) -> None:
 
 
 def _made_folder(out: Path) -> Path:
+    full = out.absolute()
+    if (inside := next((path for path in (full, *full.parents) if is_store(path)), None)) is not None:
+        raise StoreError(
+            "results do not go into a store",
+            kind="inside-a-store",
+            where=str(out),
+            why=f"{inside.name} is a store: it would be replaced with all that lies in it",
+            fix="choose a folder of their own",
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not os.access(out, os.W_OK):

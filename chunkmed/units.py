@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from collections.abc import Sequence
 
@@ -76,12 +78,17 @@ def parse_bytes(value: int | float | str) -> int:
     >>> parse_bytes("2 GB"), parse_bytes("1 MiB"), parse_bytes(10)
     (2000000000, 1048576, 10)
     """
-    if not isinstance(value, str):
-        return int(value)
-    match = _QUANTITY.fullmatch(value)
-    if match is None or match[2].lower() not in _BYTES:
+    count = math.nan
+    if isinstance(value, str):
+        match = _QUANTITY.fullmatch(value)
+        if match is not None and match[2].lower() in _BYTES:
+            count = float(match[1]) * _BYTES[match[2].lower()]
+    elif type(value) not in (bool, bytes):
+        with contextlib.suppress(TypeError, ValueError):
+            count = float(value)
+    if not (math.isfinite(count) and count > 0):
         raise InputError(f"{value!r} is not an amount of memory", kind="bad-size", fix='write it like "2 GB"')
-    return int(float(match[1]) * _BYTES[match[2].lower()])
+    return int(count)
 
 
 def format_bytes(count: float, units: Sequence[str] = ("B", "kB", "MB", "GB", "TB")) -> str:

@@ -172,9 +172,10 @@ def test_nothing_to_keep():
     assert not found.values.any()
 
 
-def test_a_count_of_none():
+@pytest.mark.parametrize("count", [0, 1.5, "x", True])
+def test_a_count_of_none(count):
     with pytest.raises(InputError) as refused:
-        cm.masks.keep_largest(image_of(boxes((1, 1, 1, 2))), 0)
+        cm.masks.keep_largest(image_of(boxes((1, 1, 1, 2))), count)
     assert refused.value.kind == "bad-count"
 
 

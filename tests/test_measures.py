@@ -304,3 +304,39 @@ def test_variance_far_from_zero_does_not_cancel():
     # Of the stored values: 1e9 leaves 7 digits of the noise. A plain sum of squares leaves none.
     wanted = [np.var((noise[t] + 1e9) - 1e9) for t in range(2)]
     np.testing.assert_allclose(table.variance.values[:, 0], wanted, rtol=1e-6)
+
+
+def test_two_measures_of_one_name_are_refused():
+    labels, image = random_pair()
+    twice = [cm.measures.histogram(0, 10, 5), cm.measures.histogram(0, 90, 5)]
+    with pytest.raises(InputError) as refused:
+        cm.measure(labels, image, twice)
+    assert refused.value.kind == "same-name"
+    named = [twice[0], cm.measures.histogram(0, 90, 5, name="wide"), "median", "median"]
+    assert {"histogram", "wide", "median"} <= set(cm.measure(labels, image, named))
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i2", ">f8"])
+def test_other_byte_orders(dtype):
+    labels, image = random_pair()
+    what = ["mean", "median", "percentile_30", "maximum"]
+    wanted = cm.measure(labels, image, what)
+    found = cm.measure(labels, image.astype(dtype), what)
+    for name in what:
+        np.testing.assert_array_equal(found[name], wanted[name])
+    swapped = image.astype(dtype)
+    assert cm.intensity.percentiles(swapped, [5, 50]).tolist() == (
+        cm.intensity.percentiles(image, [5, 50]).tolist()
+    )
+
+
+def test_what_int64_does_not_hold_is_refused():
+    labels, image = random_pair()
+    for pair in (
+        (labels, image.astype("uint64") + np.uint64(2**63)),
+        (labels.astype("uint64") + np.uint64(2**63), image),
+        (labels, image.astype("complex64")),
+    ):
+        with pytest.raises(InputError) as refused:
+            cm.measure(*pair, ["mean"])
+        assert refused.value.kind in ("bad-labels", "bad-dtype")

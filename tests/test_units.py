@@ -61,7 +61,25 @@ def test_amounts_of_memory(value, count):
     assert parse_bytes(value) == count
 
 
-@pytest.mark.parametrize("value", ["", "GB", "2 GBs", "2 mm", "two GB", "1 2"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "GB",
+        "2 GBs",
+        "2 mm",
+        "two GB",
+        "1 2",
+        "1e400 GB",
+        float("nan"),
+        float("inf"),
+        -5,
+        0,
+        True,
+        b"1",
+        [1],
+    ],
+)
 def test_what_is_no_amount(value):
     with pytest.raises(InputError) as refused:
         parse_bytes(value)

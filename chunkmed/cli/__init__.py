@@ -89,7 +89,8 @@ def _run(given: list[str], debug: bool, as_json: bool) -> int:
 
     try:
         code = cli.main(given, prog_name="chunkmed", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
         raise

@@ -29,6 +29,9 @@ def command(identifiers: tuple[str, ...], as_json: bool) -> None:
             for path in paths:
                 click.echo(f"{identifier}  {path.encode('utf-8', 'backslashreplace').decode()}")
     unknown = [identifier for identifier, paths in found.items() if not paths]
+    if unknown and as_json:
+        # One document, which says it.
+        click.get_current_context().exit(1)
     if unknown:
         raise SourceError(
             f"nothing is known of {', '.join(unknown)}",

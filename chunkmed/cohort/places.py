@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from chunkmed import store
 from chunkmed.errors import InputError, SourceError
@@ -121,9 +122,10 @@ def _of_manifest(table: Path, base: Path, column: str, *, wanted: bool) -> list[
 def _rows(table: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in needed if name not in (reader.fieldnames or ())]
-            rows = [] if missing else [{k: v or "" for k, v in row.items() if k} for row in reader]
+            reader = csv.DictReader(file, strict=True)
+            columns = list(reader.fieldnames or ())
+            missing = [name for name in needed if name not in columns]
+            rows = [] if missing else [_checked(row, columns, table, reader.line_num) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise SourceError(
@@ -134,10 +136,31 @@ def _rows(table: Path, needed: Sequence[str]) -> list[dict[str, str]]:
             f"the manifest has no column {missing[0]!r}",
             kind="bad-manifest",
             where=str(table),
-            why=f"its columns are {', '.join(reader.fieldnames or ())}",
-            fix="it needs a column 'path', and the one that is named after the colon",
+            why=f"its columns are {', '.join(columns)}" if columns else "it is empty",
+            fix="it needs a column 'path', and the one that is named after the colon; commas between them",
         )
     return rows
+
+
+def _checked(row: Mapping[Any, Any], columns: Sequence[str], table: Path, line: int) -> dict[str, str]:
+    """Return a row of a manifest; refuse one whose case or path nobody can tell."""
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    why = ""
+    if twice is not None:
+        why = f"it has several columns {twice!r}"
+    elif None in row:
+        why = f"line {line} has more values than there are columns"
+    elif not (row["path"] or "").strip():
+        why = f"line {line} names no path"
+    if why:
+        raise SourceError(
+            "the manifest cannot be read",
+            kind="bad-manifest",
+            where=str(table),
+            why=why,
+            fix="correct it: a value with a comma stands in quotes",
+        )
+    return {name: value or "" for name, value in row.items()}
 
 
 def _joined(root: Path, listed: list[Place]) -> list[Place]:

@@ -29,6 +29,10 @@ Progress = Callable[[int, int], None]
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
+#: Columns that cases are chosen by: the others are found for those that were chosen.
+_KNOWN = tuple(name for name in COLUMNS if name not in ("peak_bytes", "disk_bytes", "token", "selected"))
+
+
 @dataclass(frozen=True)
 class Plan:
     """Cases with what they take, not yet written."""
@@ -89,7 +93,7 @@ def planned(
     named = _FIELD.findall(case_id or "")
     if where is not None:
         # Refused before thousands of headers are read.
-        condition(where, {*COLUMNS, *named})
+        condition(where, {*_KNOWN, *named})
     patterns = _patterns(labels, work, named)
     if work.is_recipe:
         work.recipe().check_parameters(set(patterns))
@@ -122,7 +126,7 @@ def _select(cases: list[Case], where: str | None) -> None:
     """Choose by the condition; what could not be looked at stays in, for nobody knows what it is."""
     if where is None:
         return
-    names = {*COLUMNS, *(name for case in cases for name in case.groups)}
+    names = {*_KNOWN, *(name for case in cases for name in case.groups)}
     wanted = condition(where, names)
     for case in cases:
         case.selected = case.image_bytes is None or wanted(case.row())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ _WORDS = (
     "VELOCITY M_FFE M_SE M_IR PHASE_MAP"
 )
 _KINDS = frozenset(_WORDS.split())
+_ENCODING = re.compile(r"_v(\d+[a-z]{0,8})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Axis:
     unit: str = ""
     ranked: bool = False
     """Whether values may differ from position to position: the rank within the position counts."""
+    told: bool = False
+    """Whether the value may be shown as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,29 @@ def _kind(frame: Frame) -> tuple[str, str]:
     return str(frame.keys.get("ImageType", "")), str(frame.keys.get("ComplexImageComponent", ""))
 
 
+def _voltage(frame: Frame) -> tuple[str] | None:
+    kilovolts = frame.keys.get("KVP")
+    return (f"{float(kilovolts):g} kV",) if kilovolts else None
+
+
+def _kernel(frame: Frame) -> tuple[str] | None:
+    kernel = str(frame.keys.get("ConvolutionKernel", ""))
+    return (kernel,) if kernel else None
+
+
+def _attenuation(frame: Frame) -> tuple[str] | None:
+    corrected = frame.keys.get("CorrectedImage")
+    if corrected is None:
+        return None
+    return ("corrected for attenuation" if "ATTN" in str(corrected).split("\\") else "not corrected",)
+
+
+def _velocity(frame: Frame) -> tuple[str] | None:
+    """Return strength and direction of velocity encoding as Siemens names its sequences: ``_v150in``."""
+    found = _ENCODING.search(str(frame.keys.get("SequenceName", "")))
+    return (f"velocity {found[1]}",) if found else None
+
+
 def _gradient(frame: Frame) -> tuple[float, tuple[float, ...]] | None:
     b, vector = frame.keys.get("DiffusionBValue"), frame.keys.get("DiffusionGradientOrientation", ())
     if b is None and not vector:
@@ -79,6 +106,10 @@ def _gradient(frame: Frame) -> tuple[float, tuple[float, ...]] | None:
 
 AXES: tuple[Axis, ...] = (
     Axis("ImageType", "", _kind),
+    Axis("ConvolutionKernel", "", _kernel),
+    Axis("KVP", "", _voltage, told=True),
+    Axis("CorrectedImage", "", _attenuation, told=True),
+    Axis("SequenceName", "", _velocity, told=True),
     Axis("DiffusionBValue", "b", _gradient, lambda pair: float(pair[0]), "s/mm2"),
     Axis("EchoTime", "echo", _number("EchoTime"), unit="ms", ranked=True),
     Axis("InversionTime", "inversion", _number("InversionTime"), unit="ms", ranked=True),
@@ -137,6 +168,8 @@ def label_of(axis: Axis, value: Any) -> tuple[str, str]:
         text = f"{axis.key} {axis.coordinate(value):g} {axis.unit}".strip()
         return (f"{text} {value[1]}" if isinstance(value, tuple) and value[1] else text), text
     whole = " ".join(part for part in value if part)
+    if axis.told:
+        return whole, whole
     return whole, "\\".join(_known_words(whole)) or "other kind"
 
 

@@ -48,6 +48,7 @@ def doubts(cells: Sequence[Cell], series: Series4D, geometry: Geometry) -> Itera
     """Yield what the user must see, though the positions are taken."""
     if len(cells) > 1 and cells[0].origin_mm is not None:
         yield from _of_axis(cells)
+        yield from _of_gap(cells)
         yield from _of_numbers(series)
         yield from _of_shift(cells, geometry)
         yield from _of_counts(cells)
@@ -138,7 +139,7 @@ def _of_spacing(cells: Sequence[Cell]) -> Irregularity | None:
     step = float(np.median(np.diff([cell.depth_mm for cell in cells])))
     # Of a tilted gantry some say it along the normal, some along the table.
     steps = (step, float(np.median(np.linalg.norm(np.diff(origins, axis=0), axis=1))))
-    if any(abs(one - between) <= _OFF_SPACING * between for one in steps):
+    if any(abs(one - between) <= _OFF_SPACING * between for one in steps) or _is_gap(frames, between, step):
         return None
     why = f"SpacingBetweenSlices is {between:.4g} mm, but the slices lie {step:.4g} mm apart"
     tag, times = "(0018,0088), (0020,0032)", round(step / between)
@@ -147,6 +148,25 @@ def _of_spacing(cells: Sequence[Cell]) -> Irregularity | None:
         return Irregularity(refused("missing-slices", what, why, tag), f"accepted: {what}, {why}")
     what = "SpacingBetweenSlices contradicts the positions of the slices"
     return Irregularity(refused("contradicting-spacing", what, why, tag), f"accepted: {why}")
+
+
+def _is_gap(frames: Sequence[Frame], between_mm: float, step_mm: float) -> bool:
+    """Whether SpacingBetweenSlices holds what lies between two slices, as some vendors write it."""
+    told = {frame.thickness_mm for frame in frames}
+    thickness_mm = told.pop() if len(told) == 1 else None
+    return bool(thickness_mm) and abs(step_mm - between_mm - (thickness_mm or 0)) <= _OFF_SPACING * step_mm
+
+
+def _of_gap(cells: Sequence[Cell]) -> Iterator[str]:
+    frames = [frame for cell in cells for frame in cell.frames]
+    told = {abs(frame.between_mm or 0.0) for frame in frames}
+    step_mm = float(np.median(np.diff([cell.depth_mm for cell in cells])))
+    (between_mm,) = told if len(told) == 1 else (0.0,)
+    if 0 < between_mm < (1 - _OFF_SPACING) * step_mm and _is_gap(frames, between_mm, step_mm):
+        yield (
+            f"SpacingBetweenSlices ({between_mm:.4g} mm) is taken for the gap between slices, which lie "
+            f"{step_mm:.4g} mm apart by their positions"
+        )
 
 
 def _of_numbers(series: Series4D) -> Iterator[str]:

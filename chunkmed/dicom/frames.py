@@ -22,7 +22,12 @@ __all__ = ["ambiguous_frames", "frames_of"]
 #: A kilometre: positions are of patients in scanners.
 _FARTHEST_MM = 1e6
 _PRIVATE_CLOCKS = ("TemporalPositionIdentifier", "TriggerTime", "ContentTime", "RepetitionTime")
-_POINTED = {0x00181063: "FrameTime", 0x00181065: "FrameTimeVector", 0x3004000C: "GridFrameOffsetVector"}
+_POINTED = {
+    0x00181063: "FrameTime",
+    0x00181065: "FrameTimeVector",
+    0x3004000C: "GridFrameOffsetVector",
+    0x00540080: "SliceVector",
+}
 
 
 def frames_of(dataset: Any, header: Header) -> tuple[Frame, ...]:
@@ -49,11 +54,16 @@ def ambiguous_frames(dataset: Any, count: int) -> str | None:
         valid = value(dataset, "FrameTime", number) is not None
     else:
         valid = len(value(dataset, pointer, numbers) or ()) == count
+    if pointer == "SliceVector" and _slice_step_mm(dataset) is None:
+        return "SliceVector without SpacingBetweenSlices, or without the position of the first slice"
     return None if valid else f"{pointer} does not hold what {count} frames need"
 
 
 def _pointer(dataset: Any) -> str | None:
     raw = dataset.get("FrameIncrementPointer")
+    if raw is None and "GridFrameOffsetVector" in dataset:
+        # A dose whose pointer was left out: the vector is of its frames and of nothing else.
+        return "GridFrameOffsetVector"
     tags = raw if isinstance(raw, list) or hasattr(raw, "append") else [raw]
     names = [_POINTED.get(int(tag)) for tag in tags if tag is not None]
     return names[0] if len(names) == 1 else None
@@ -61,13 +71,33 @@ def _pointer(dataset: Any) -> str | None:
 
 def _pointed_frames(dataset: Any, header: Header) -> Iterator[Frame]:
     pointer = _pointer(dataset)
-    first = _frame(dataset, header, 0, {})
+    first = _with_detector(_frame(dataset, header, 0, {}), dataset)
     steps = _frame_values(dataset, pointer, header.layout.frames)
     for i, step in enumerate(steps):
-        if pointer == "GridFrameOffsetVector":
+        if pointer == "SliceVector":
+            offset_mm = (step - 1) * (_slice_step_mm(dataset) or 0.0)
+            yield replace(first, index=i, position=_moved(first, offset_mm) or first.position)
+        elif pointer == "GridFrameOffsetVector":
             yield replace(first, index=i, position=_moved(first, step - steps[0]) or first.position)
         else:
             yield replace(first, index=i, keys=Keys({**first.keys, "FrameTime": step}))
+
+
+def _with_detector(frame: Frame, dataset: Any) -> Frame:
+    """Return a frame of nuclear medicine with the place that its first detector tells."""
+    detectors = dataset.get("DetectorInformationSequence")
+    if frame.position is not None or frame.orientation is not None or not detectors:
+        return frame
+    position, _ = _vector(detectors[0], "ImagePositionPatient", 3)
+    orientation, _ = _vector(detectors[0], "ImageOrientationPatient", 6)
+    return replace(frame, position=position, orientation=orientation)
+
+
+def _slice_step_mm(dataset: Any) -> float | None:
+    """Return the signed step between reconstructed slices; None where they cannot be placed."""
+    step: float | None = value(dataset, "SpacingBetweenSlices", number)
+    places = [dataset, *(dataset.get("DetectorInformationSequence") or [])[:1]]
+    return step if step and any(_vector(place, "ImagePositionPatient", 3)[0] for place in places) else None
 
 
 def _frame_values(dataset: Any, pointer: str | None, count: int) -> Sequence[float]:

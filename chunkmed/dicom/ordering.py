@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from chunkmed.dicom.apart import acquisitions, is_unplaced, scattered, stations, views
 from chunkmed.dicom.axes import AXES, Axis, Levels, label_of, levels_of
 from chunkmed.dicom.duplicates import OF_EXPORT, has_copies, without_copies
 from chunkmed.dicom.geometry import Cell, cells_of
@@ -13,7 +14,7 @@ from chunkmed.dicom.grouping import Group
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.ragged import order_with_holes
 from chunkmed.dicom.series import Series4D
-from chunkmed.dicom.timing import order_in_time
+from chunkmed.dicom.timing import NO_MOMENTS, order_in_time
 from chunkmed.errors import SourceError
 from chunkmed.private import file_identifier
 
@@ -36,12 +37,19 @@ class Ordered:
 def ordered(group: Group) -> Iterator[Ordered]:
     """Order the frames of a group; it becomes several stacks where a second axis is no time."""
     cells = tuple(cells_of(group.frames))
+    if parts := views(group, cells) or stations(group, cells):
+        for part in parts:
+            yield from ordered(part)
+        return
     if all(len(cell.frames) == 1 for cell in cells):
         yield Ordered(group, cells, Series4D((tuple(cell.frames[0] for cell in cells),)))
         return
     if any(_ambiguous(frame) for frame in group.frames):
         # Only the user knows what these frames are: listed in the order of the file.
         yield Ordered(group, cells, _listed(cells))
+        return
+    if (problem := scattered(cells)) is not None:
+        yield Ordered(group, cells, _listed(cells), problem)
         return
     planes = [cell.frames for cell in cells]
     for axis in AXES:
@@ -109,10 +117,13 @@ def _in_time(group: Group, cells: tuple[Cell, ...]) -> Iterator[Ordered]:
     planes = [cell.frames for cell in cells]
     counts = [len(plane) for plane in planes]
     alike = len(set(counts)) == 1
-    series = order_in_time(planes, without=OF_EXPORT) if alike else None
+    # Images that nothing places may be slices: only what says that they are moments makes them that.
+    vague = NO_MOMENTS if is_unplaced(cells) else frozenset()
+    series = order_in_time(planes, without=OF_EXPORT | vague) if alike else None
     slimmer = None if series else _surplus(group, cells, counts)
     if series is None and slimmer is None:
-        series = (order_in_time(planes) if alike else None) or order_with_holes(planes)
+        series = order_in_time(planes, without=vague) if alike else None
+        series = series or (None if vague else order_with_holes(planes))
     if series is not None:
         yield Ordered(group, cells, series)
         return
@@ -120,7 +131,11 @@ def _in_time(group: Group, cells: tuple[Cell, ...]) -> Iterator[Ordered]:
     if slimmer is not None:
         yield from ordered(slimmer)
         return
-    yield Ordered(group, cells, _listed(cells), _unexplained(cells))
+    parts = list(acquisitions(group, cells))
+    for part in parts:
+        yield from ordered(part)
+    if not parts:
+        yield Ordered(group, cells, _listed(cells), _unexplained(cells))
 
 
 def _surplus(group: Group, cells: tuple[Cell, ...], counts: Sequence[int]) -> Group | None:
@@ -153,7 +168,8 @@ def _unexplained(cells: Sequence[Cell]) -> SourceError:
             "the order of these images is unknown",
             kind="no-positions",
             tag="(0020,0032), (0020,0037)",
-            why=f"{len(cell.frames)} images hold no position and no tag tells them apart ({names} ...)",
+            why=f"{len(cell.frames)} images hold no position and orientation, and no tag says what they are "
+            f"to one another ({names} ...)",
             fix="convert the files one by one",
         )
     number = next(z for z, other in enumerate(cells) if other is cell)

@@ -69,7 +69,8 @@ def stack_of(part: Ordered) -> Stack:
         *doubts(cells, series, geometry),
         *_warnings(frames, padding_note),
     )
-    found = (*irregularities(cells, series), *contradictions(cells))
+    # Of frames in no order there is nothing to say.
+    found = () if part.problem else (*irregularities(cells, series), *contradictions(cells))
     return Stack(
         key=key,
         grid=geometry.grid(

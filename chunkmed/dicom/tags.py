@@ -103,6 +103,7 @@ KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Key | None]]] = {
     "TriggerTime": (("TriggerTime",), number),
     "NominalCardiacTriggerDelayTime": (("NominalCardiacTriggerDelayTime",), number),
     "NominalPercentageOfCardiacPhase": (("NominalPercentageOfCardiacPhase",), number),
+    "NominalPercentageOfRespiratoryPhase": (("NominalPercentageOfRespiratoryPhase",), number),
     "AcquisitionNumber": (("FrameAcquisitionNumber", "AcquisitionNumber"), number),
     "FrameReferenceTime": (("FrameReferenceTime",), number),
     "ImageIndex": (("ImageIndex",), number),
@@ -111,6 +112,10 @@ KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Key | None]]] = {
     "NumberOfTemporalPositions": (("NumberOfTemporalPositions",), number),
     "CardiacNumberOfImages": (("CardiacNumberOfImages",), number),
     "NominalInterval": (("NominalInterval", "RRIntervalTimeNominal"), number),
+    "KVP": (("KVP",), number),
+    "ConvolutionKernel": (("ConvolutionKernel",), text),
+    "CorrectedImage": (("CorrectedImage",), text),
+    "SequenceName": (("SequenceName",), text),
     "MRAcquisitionType": (("MRAcquisitionType",), text),
     "ConcatenationUID": (("ConcatenationUID",), text),
     "InConcatenationNumber": (("InConcatenationNumber",), number),
@@ -125,7 +130,8 @@ _HEADER = (
     "PlanarConfiguration ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness "
     "SpacingBetweenSlices RescaleSlope RescaleIntercept RescaleType Units DoseGridScaling DoseUnits "
     "PixelPaddingValue FloatPixelPaddingValue DoubleFloatPixelPaddingValue "
-    "FrameIncrementPointer FrameTime FrameTimeVector GridFrameOffsetVector "
+    "FrameIncrementPointer FrameTime FrameTimeVector GridFrameOffsetVector SliceVector "
+    "DetectorInformationSequence "
     "ModalityLUTSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence "
     "BurnedInAnnotation KVP ConvolutionKernel MagneticFieldStrength GantryDetectorTilt "
     "ImagerPixelSpacing DecayCorrection PixelPaddingRangeLimit XRayTubeCurrent Exposure "

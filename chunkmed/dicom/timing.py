@@ -12,7 +12,7 @@ from chunkmed.dicom.clocks import WALL_CLOCKS, over_midnight, with_clock
 from chunkmed.dicom.headers import Frame
 from chunkmed.dicom.series import Series4D
 
-__all__ = ["TIME_KEYS", "TimeKey", "nearest_phases", "order_in_time", "ranking", "tells_apart"]
+__all__ = ["NO_MOMENTS", "TIME_KEYS", "TimeKey", "nearest_phases", "order_in_time", "ranking", "tells_apart"]
 
 Cells = Sequence[Sequence[Frame]]
 _ACQUIRED = ("FrameReferenceTime", "AcquisitionTime", "ContentTime")
@@ -40,12 +40,17 @@ TIME_KEYS: tuple[TimeKey, ...] = (
     TimeKey("TriggerTime", ("TriggerTime",)),
     TimeKey("NominalCardiacTriggerDelayTime", ("NominalCardiacTriggerDelayTime",)),
     TimeKey("NominalPercentageOfCardiacPhase", ("TriggerTime", *_ACQUIRED)),
+    TimeKey("NominalPercentageOfRespiratoryPhase", ("TriggerTime", *_ACQUIRED)),
     TimeKey("AcquisitionNumber", _ACQUIRED),
     TimeKey("FrameReferenceTime", ("FrameReferenceTime",)),
     TimeKey("ImageIndex", _ACQUIRED),
     TimeKey("AcquisitionTime", ("AcquisitionTime",)),
     TimeKey("ContentTime", ("ContentTime",)),
     TimeKey("InstanceNumber", (), needs_support=True),
+)
+#: Keys that slices have, too.
+NO_MOMENTS = frozenset(
+    ["AcquisitionNumber", "ImageIndex", "AcquisitionTime", "ContentTime", "InstanceNumber"]
 )
 _SUPPORT = ("NumberOfTemporalPositions", "CardiacNumberOfImages")
 

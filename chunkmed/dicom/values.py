@@ -128,7 +128,7 @@ def check_fit(stored: Array, slope: int, intercept: int, dtype: np.dtype[Any]) -
             tag=_TAGS,
             why=f"slope {slope} and intercept {intercept} give {min(ends)} to {max(ends)}, "
             f"{dtype} holds {limits.min} to {limits.max}",
-            fix="read the stack's widened() values",
+            fix="convert the series: cm.convert takes a wider type where it must (or read stack.widened())",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import numbers
 import os
 import weakref
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,14 @@ _CGROUP = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
 
+#: More threads than that nobody has.
+_MOST_WORKERS = 100_000
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Budget:
     """Peak memory of the whole process and number of tasks that run at a time.
@@ -77,8 +86,9 @@ class Budget:
     @classmethod
     def of(cls, memory: int | float | str | None = None, workers: int | None = None) -> Budget:
         """Return a budget; what is not given is read from the machine."""
-        if workers is not None and workers < 1:
-            raise InputError(f"workers = {workers}", kind="bad-budget", fix="give at least 1")
+        if workers is not None and not (_is_whole(workers) and 1 <= workers <= _MOST_WORKERS):
+            fix = f"give a whole number from 1 to {_MOST_WORKERS}"
+            raise InputError(f"workers = {workers!r}", kind="bad-budget", fix=fix)
         amount = parse_bytes(memory) if memory is not None else int(_available_bytes() * _DEFAULT_SHARE)
         return cls(amount, workers if workers is not None else _usable_cores())
 

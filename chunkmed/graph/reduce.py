@@ -18,7 +18,8 @@ from chunkmed.kernels.groups import groups_of
 from chunkmed.kernels.joined import merge_moments
 from chunkmed.kernels.moments import Moments, block_moments
 
-__all__ = ["Axes", "Grouping", "Merged", "copied_bytes", "label_statistics", "positions"]
+__all__ = ["Axes", "Grouping", "Merged", "check_dtype", "check_held", "copied_bytes", "label_statistics"]
+__all__ += ["positions"]
 
 #: So many rows are held whatever remains of them.
 _FEW_ROWS = 1 << 17
@@ -110,6 +111,7 @@ class _BlockStatistics:
         labels = next(rest) if self.with_labels else np.int32(1)
         values = self.axes.frames(next(rest)) if self.with_values else None
         labels = np.broadcast_to(_whole_numbers(np.asarray(labels)), sides(box))
+        check_held(labels, values)
         if self.grouping == "positive":
             labels = labels > 0
         corner = self.axes.corner(box)
@@ -131,6 +133,26 @@ def _placed(table: Moments, outer: tuple[int, ...], axes: Axes) -> Moments:
     for index, size in zip(outer, axes.whole, strict=False):
         frame = frame * size + index
     return table.within(outer, frame * math.prod(axes.volume))
+
+
+def check_held(labels: Array | None, values: Array | None) -> None:
+    """Refuse labels and values of a block that int64 does not hold: they would wrap."""
+    for array, what, kind in ((labels, "labels", "bad-labels"), (values, "values", "bad-dtype")):
+        if array is None or array.dtype.kind != "u" or array.dtype.itemsize < 8 or not array.size:
+            continue
+        if int(array.max()) > np.iinfo(np.int64).max:
+            fix = "give them other numbers" if labels is array else 'give floats: image.astype("float64")'
+            raise InputError(f"{what} beyond 2**63 - 1", kind=kind, fix=fix)
+
+
+def check_dtype(dtype: np.dtype[Any]) -> None:
+    """Refuse values that are no numbers of one part and 64 bits."""
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise InputError(
+            f"values of dtype {dtype} are not measured",
+            kind="bad-dtype",
+            fix="give integers, a mask, or floats of at most 64 bits; of complex ones .real or abs()",
+        )
 
 
 def _whole_numbers(labels: Array) -> Array:
@@ -164,6 +186,8 @@ def label_statistics(
     """
     if slices is None:
         slices = np.stack([np.ones(axes.volume[0]), np.arange(axes.volume[0])], axis=1)
+    if values is not None:
+        check_dtype(values.dtype)
     nodes = tuple(node for node in (labels, values) if node is not None)
     task = _BlockStatistics(
         axes, grouping, np.asarray(slices, np.float64), labels is not None, values is not None

@@ -35,7 +35,7 @@ def _ordered(part: Columns) -> Columns:
     if _is_ordered(label, value):
         return label, value, count
     low, high = int(value.min()), int(value.max())
-    key = np.searchsorted(distinct(label), label) * (high - low + 1) + (value - low)
+    key = np.searchsorted(distinct(label), label) * (high - low + 1) + (value.astype(np.int64) - low)
     order = np.argsort(key, kind="stable")
     key = key[order]
     first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))

@@ -25,6 +25,7 @@ class Keys:
     """How values of a dtype become keys."""
 
     dtype: np.dtype[Any]
+    """In native byte order."""
 
     @property
     def width(self) -> int:
@@ -59,7 +60,7 @@ class Keys:
 
     def bits(self, values: Array) -> Array:
         """Return the bits of values, flat, C-contiguous."""
-        native = np.ascontiguousarray(values, dtype=self.dtype.newbyteorder("="))
+        native = np.ascontiguousarray(values, dtype=self.dtype)
         return native.reshape(-1).view(self._unsigned)
 
     def keys(self, values: Array) -> Array:
@@ -79,7 +80,7 @@ class Keys:
             bits = keys ^ self.sign
         elif self.kind == FLOAT:
             bits = np.where(keys & self.sign, keys ^ self.sign, ~keys & self.ones)
-        out: Array = bits.astype(self._unsigned).view(self.dtype.newbyteorder("="))
+        out: Array = bits.astype(self._unsigned).view(self.dtype)
         return out
 
     def every_value(self) -> Array:
@@ -87,7 +88,7 @@ class Keys:
         patterns = np.arange(1 << self.width, dtype=np.uint64).astype(self._unsigned)
         if self.dtype.kind == "b":
             return patterns > 0
-        out: Array = patterns.view(self.dtype.newbyteorder("="))
+        out: Array = patterns.view(self.dtype)
         return out
 
 
@@ -101,5 +102,5 @@ def keys_of(dtype: Any) -> Keys | None:
     >>> bool(np.all(np.diff(keys.astype(np.int64)) > 0)), found.values(keys).tolist()
     (True, [-1.5, 0.0, 2.0])
     """
-    dtype = np.dtype(dtype)
+    dtype = np.dtype(dtype).newbyteorder("=")
     return Keys(dtype) if dtype.kind in "biuf" and dtype.itemsize <= 8 else None

@@ -85,13 +85,15 @@ def coefficients(
 
 
 def _along(block: Array, order: int, axis: int, mode: str) -> Array:
+    if not block.size:
+        return block.astype(np.float64)
     # Here, for numba takes a second to import.
     from chunkmed.kernels.recursion import filter_lines
 
     n = block.shape[axis]
     inner = math.prod(block.shape[axis + 1 :])
     out = np.array(block, np.float64, order="C").reshape(-1, n, inner)
-    if n > 1 and out.size:
+    if n > 1:
         gain = 1.0
         for pole in POLES[order]:
             gain *= (1.0 - pole) * (1.0 - 1.0 / pole)

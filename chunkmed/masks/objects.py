@@ -47,8 +47,8 @@ def keep_largest(image: xr.DataArray, count: int = 1, connectivity: int = 1) -> 
     >>> keep_largest(mask, 2).values.tolist()
     [0, 0, 1, 1, 1, 0, 2, 2]
     """
-    if count < 1:
-        raise InputError(f"count = {count}", kind="bad-count", fix="give at least 1")
+    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+        raise InputError(f"count = {count!r}", kind="bad-count", fix="give a whole number of at least 1")
 
     def table(objects: Moments, _: Axes) -> Array:
         order = np.lexsort((objects.label, -objects.count))[:count]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,4 +69,6 @@ def level_of(image: xr.DataArray, level: float | str, where: xr.DataArray | None
     # Of a recipe it may be whatever TOML holds; an array (one level per time point) is compared as it is.
     if isinstance(level, str | bytes | bool | Sequence | Mapping):
         raise InputError(f"{level!r} is not a level", kind="bad-level", fix='give a number or "otsu"')
+    if isinstance(level, float) and math.isnan(level):
+        raise InputError("a level that is NaN", kind="bad-level", why="nothing lies above or below it")
     return level

@@ -11,7 +11,7 @@ import numpy as np
 from chunkmed.graph.box import Box
 from chunkmed.graph.nodes import Array, Call, Node, Stencil
 from chunkmed.graph.passes import make_program
-from chunkmed.graph.reduce import Axes, Merged, copied_bytes
+from chunkmed.graph.reduce import Axes, Merged, check_held, copied_bytes
 from chunkmed.grid import step_weights
 from chunkmed.kernels.groups import groups_of
 from chunkmed.kernels.surfaces import crofton_weights, surface_elements
@@ -64,6 +64,7 @@ def frames_of(
     axes: Axes, box: Box, arrays: Sequence[Array], slices: Array, has_values: bool, has_surface: bool
 ) -> Iterator[tuple[int, Block]]:
     """Yield each time point of a box, from the arrays of labels, values and surface."""
+    check_held(arrays[0], arrays[1] if has_values else None)
     frames = [axes.frames(array) for array in arrays]
     start, corner = axes.span(box)
     for t, labels in enumerate(frames[0]):

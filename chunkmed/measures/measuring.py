@@ -12,7 +12,7 @@ import xarray as xr
 from chunkmed.coords import broadcast, canonical, grid_of, has_grid
 from chunkmed.errors import InputError
 from chunkmed.graph.lift import Lifted, lift
-from chunkmed.graph.reduce import Axes
+from chunkmed.graph.reduce import Axes, check_dtype
 from chunkmed.label_names import names_of
 from chunkmed.measures.about import About
 from chunkmed.measures.dataset import dataset_of
@@ -131,8 +131,18 @@ def checked_records(
 ) -> list[Measure]:
     """Return the measures, the count first; what cannot be measured is refused before anything is read."""
     wanted = [what] if isinstance(what, str | Measure) else what
-    found = {record.name: record for record in map(record_of, ["count", *wanted])}
+    found: dict[str, Measure] = {}
+    for record in map(record_of, ["count", *wanted]):
+        other = found.setdefault(record.name, record)
+        if (other.parts, other.percent) != (record.parts, record.percent):
+            raise InputError(
+                f"two measures are called {record.name!r}",
+                kind="same-name",
+                fix='give name="..." to one of them',
+            )
     records = list(found.values())
+    if image is not None and any(r.needs_values for r in records):
+        check_dtype(image.dtype)
     if image is None and (missing := [r.name for r in records if r.needs_values]):
         raise InputError(f"{missing[0]!r} needs an image", kind="no-image", fix="measure(labels, image, ...)")
     for record in records:

@@ -269,7 +269,10 @@ def maximum(input: Any, labels: Any = None, index: Any = None) -> Any:  # noqa: 
 
 
 def _typed(column: Array, request: _Request) -> Array:
-    return column if request.values is None else column.astype(request.values.dtype)
+    if request.values is None:
+        # One number everywhere.
+        return np.full(column.shape, request.scalar)
+    return column.astype(request.values.dtype)
 
 
 def _at(indices: Array, request: _Request) -> Array:
@@ -355,10 +358,11 @@ def center_of_mass(input: Any, labels: Any = None, index: Any = None) -> Any:  #
 
 
 def _tuples(result: Any) -> Any:
-    """Return positions as scipy does: a tuple, or a list of tuples."""
+    """Return positions as scipy does: a tuple, or a list of tuples, flat whatever the shape of the index."""
     if isinstance(result, xr.DataArray):
         return result
-    return tuple(result.tolist()) if result.ndim == 1 else [tuple(row) for row in result.tolist()]
+    rows = [tuple(row) for row in result.reshape(-1, result.shape[-1]).tolist()]
+    return rows[0] if result.ndim == 1 else rows
 
 
 def find_objects(input: Any, max_label: int = 0) -> Any:  # noqa: A002

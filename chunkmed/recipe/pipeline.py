@@ -20,6 +20,8 @@ __all__ = ["Pipeline"]
 _BY_LEVEL = ("threshold", "hysteresis")
 #: Operations that may leave padding out.
 _LOOK_AT_VALUES = (*_BY_LEVEL, "equalize", "normalize", "rescale")
+#: What functions raise that are given other things than they are made for.
+_MISFITS = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)
 #: What stands for a measure where the image has no millimetres, several slices or one.
 _WITHOUT_MM = {"volume": ("volume_vox", "area_px"), "area": ("area_px", "area_px")}
 
@@ -83,7 +85,23 @@ class Pipeline:
             except ChunkmedError as error:
                 error.where = error.where or f"recipe {self.recipe.name}, step {step.name!r}"
                 raise
+            except _MISFITS as error:
+                if ":" in step.do:
+                    # A function of the user's: its own error says more.
+                    raise
+                raise self._misfit(step, error) from error
             return self._without_padding(out) if step.do in _BY_LEVEL else out
+
+    def _misfit(self, step: Step, error: Exception) -> InputError:
+        """Return what a setting of the wrong kind is told as."""
+        given = ", ".join(f"{key} = {value!r}" for key, value in step.settings.items())
+        return InputError(
+            f"{step.do!r} does not take what it is given",
+            kind="bad-recipe",
+            where=f"recipe {self.recipe.name}, step {step.name!r}",
+            why=f"of {', '.join(step.of)}; {given or 'no settings'} ({type(error).__name__}: {error})",
+            fix=f"chunkmed recipe schema describes the settings of {step.do!r}",
+        )
 
     def _without_padding(self, mask: xr.DataArray) -> xr.DataArray:
         if not self.recipe.exclude_padding or padding_range(self.image.attrs) is None:

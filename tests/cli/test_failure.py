@@ -173,6 +173,9 @@ def test_which_finds_files_and_says_what_it_does_not_know(run, capfd):
     assert ended.value.code == 0 and capfd.readouterr().out.split() == ["aa11bb", "/in/a.dcm"]
     code, _, said = run(AssertionError(), "which", "ffffffffffff")
     assert code == 1 and "no-such-identifier" in said
+    with pytest.raises(SystemExit) as ended:
+        chunkmed.cli.main(["which", "ffffffffffff", "--json"])
+    assert ended.value.code == 1 and json.loads(capfd.readouterr().out) == {"ffffffffffff": []}
 
 
 def test_arguments_of_python_are_told_as_options_that_the_command_has(run):

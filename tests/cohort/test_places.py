@@ -97,9 +97,30 @@ def test_a_manifest_as_root(tree, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "is empty"),
+        ("path,case_id\n,two\n", "line 2 names no path"),
+        ("path,case_id\npat-02/v1,two,three\n", "line 2 has more values"),
+        ("path,case_id,path\npat-02/v1,two,pat-01\n", "several columns 'path'"),
+        ('path,case_id\n"pat-02/v1,two\n', "unexpected end"),
+        ("path;case_id\npat-02/v1;two\n", "commas"),
+    ],
+)
+def test_manifests_that_nobody_can_be_sure_of(text, why, tree, tmp_path):
+    table = tree / "list.csv"
+    table.write_text(text)
+    with pytest.raises(SourceError, match=why) as refused:
+        found(table, tmp_path, case_id="case_id")
+    assert refused.value.kind == "bad-manifest"
+
+
+@pytest.mark.parametrize(
     ("settings", "kind"),
     [
         ({"where": "n_slcies > 3"}, "bad-where"),
+        # Known of those only that were chosen.
+        ({"where": "peak_bytes < 8e9"}, "bad-where"),
         ({"case_id": "{visit}"}, "bad-case-id"),
         ({"case_id": "no.csv:id"}, "bad-manifest"),
         ({"labels": "{case}.zarr"}, "bad-labels"),

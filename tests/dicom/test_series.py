@@ -358,13 +358,14 @@ def test_a_hole_in_numbered_time_points_and_in_echoes(tmp_path):
     assert image.dims[0] == "echo" and image.attrs["missing_cells"] == [[1, 2]]
 
 
-def test_stations_that_overlap_are_duplicates_and_no_time_points(tmp_path):
+def test_acquisitions_that_overlap_are_stacks_and_no_time_points(tmp_path):
     write(tmp_path / "a", slices=6, tags={"AcquisitionNumber": 1})
     below = {"AcquisitionNumber": 2, "SeriesInstanceUID": uid_of(tmp_path / "a")}
     write(tmp_path / "b", slices=6, start_mm=40.0, seed=1, tags=below)
-    problem = only(tmp_path).problem
-    assert problem.kind == "duplicate-position" and "slice 5" in problem.why
-    assert only(tmp_path).accepting(allow_missing=True).problem is not None
+    stacks = scan(tmp_path).stacks
+    assert [(stack.problem, stack.shape[:2]) for stack in stacks] == [(None, (1, 6))] * 2
+    assert [stack.flags for stack in stacks] == [("AcquisitionNumber 1",), ("AcquisitionNumber 2",)]
+    assert stacks[0].grid.z_mm[-1] == stacks[1].grid.z_mm[0]
 
 
 def uid_of(folder):

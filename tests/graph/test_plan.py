@@ -179,7 +179,7 @@ def test_config_holds_for_good_without_a_context():
         assert current_budget() == Budget(2 * 10**9, 3)
 
 
-@pytest.mark.parametrize("workers", [0, -1])
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "2", True, 10**9])
 def test_bad_workers_are_refused(workers):
     with pytest.raises(InputError) as refused:
         cm.config(memory="1 GB", workers=workers)

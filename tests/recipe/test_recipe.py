@@ -12,11 +12,13 @@ import pytest
 import scipy.ndimage
 import xarray as xr
 
+import chunkmed as cm
 import chunkmed.ndimage as ndi
 from chunkmed import masks
 from chunkmed.coords import attach
-from chunkmed.errors import InputError, SourceError
+from chunkmed.errors import InputError, SourceError, StoreError
 from chunkmed.grid import Grid
+from chunkmed.outputs import Outputs
 from chunkmed.recipe import Pipeline, json_schema, load, shipped
 from chunkmed.recipe.model import parse
 
@@ -221,3 +223,28 @@ def test_settings_of_connected_masks_are_checked(key, wrong):
         parse(text, "mine")
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(tomllib.loads(text), json_schema())
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        ('do = "threshold"\nof = "image"\nabove = nan', "bad-level"),
+        ('do = "threshold"\nof = "image"\nabove = 2020-01-01', "bad-recipe"),
+        ('do = "threshold"\nof = ["image", "image", "image"]\nabove = 1', "bad-recipe"),
+        ('do = "label"\nof = "image"\nstructure = 3', "bad-recipe"),
+        ('do = "keep_largest"\nof = "image"\ncount = 1.5', "bad-count"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_told(step, kind):
+    recipe = parse(f'schema = 1\n[[step]]\nname = "mask"\n{step}\n[output]\nsave = ["mask"]', "odd")
+    with pytest.raises(InputError) as refused:
+        _ = Pipeline(recipe, image())["mask"]
+    assert refused.value.kind == kind and "'mask'" in str(refused.value)
+
+
+def test_results_do_not_go_into_a_store(tmp_path):
+    cm.save(image(), tmp_path / "a.zarr")
+    for out in (tmp_path / "a.zarr", tmp_path / "a.zarr" / "results"):
+        with pytest.raises(StoreError) as refused:
+            Outputs(out)
+        assert refused.value.kind == "inside-a-store"
