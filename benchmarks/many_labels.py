@@ -10,10 +10,8 @@ threads. Peers have both images in memory already and are run once; those of an 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,13 +19,13 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
-import xarray as xr
 import zarr
 
 import chunkmed as cm
 from benchmarks.cases import CASES, blocks
 from benchmarks.inputs import cache_folder, made_whole, stored
-from benchmarks.processes import pin, touch_memory
+from benchmarks.processes import pin
+from benchmarks.worker import timed
 from chunkmed.store.layout import layout_of
 
 __all__ = ["MEASURES", "PEERS"]
@@ -63,12 +61,8 @@ def labelled(naming: str) -> Path:
     if not path.exists():
         image = cm.open(stored(CASES["small"], "chunkmed"))
         values = named(np.stack([objects(t) for t in range(SHAPE[0])]), naming)
-        made_whole(path, lambda target: _save(image.copy(data=values), target))
+        made_whole(path, lambda target: cm.save(image.copy(data=values), target, pyramid=False))
     return path
-
-
-def _save(labels: xr.DataArray, target: Path) -> None:
-    cm.save(labels, target, pyramid=False)
 
 
 def read(naming: str) -> None:
@@ -120,13 +114,10 @@ PEERS: dict[str, Callable[[Any, Any], None]] = {
 }
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
+def taken(work: Callable[[], object]) -> tuple[float, float]:
     """Return wall and processor seconds."""
-    touch_memory()
-    before, start_s = os.times(), time.perf_counter()
-    work()
-    wall_s, after = time.perf_counter() - start_s, os.times()
-    return wall_s, after.user + after.system - before.user - before.system
+    found, _ = timed(lambda _: work(), None)
+    return found["wall_s"], found["cpu_s"]
 
 
 def turns(count: int) -> dict[str, Any]:
@@ -134,7 +125,7 @@ def turns(count: int) -> dict[str, Any]:
     jobs = {naming: (lambda n=naming: measured(n)) for naming in NAMINGS} | {"read": lambda: read("many")}
     for job in jobs.values():
         job()
-    rows = [{name: timed(job) for name, job in jobs.items()} for _ in range(count)]
+    rows = [{name: taken(job) for name, job in jobs.items()} for _ in range(count)]
     out: dict[str, Any] = {}
     for name in jobs:
         wall, cpu = (statistics.median(row[name][i] for row in rows) for i in range(2))
@@ -153,7 +144,7 @@ def peers() -> dict[str, Any]:
     found = {}
     for name, work in PEERS.items():
         try:
-            wall_s, cpu_s = timed(lambda w=work: [w(labels[t], image[t]) for t in range(len(image))])
+            wall_s, cpu_s = taken(lambda w=work: [w(labels[t], image[t]) for t in range(len(image))])
         except ImportError as error:
             found[name] = {"absent": str(error)}
         else:

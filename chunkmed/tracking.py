@@ -20,6 +20,7 @@ from chunkmed.graph.passes import make_program
 from chunkmed.graph.schedulers import scheduler_of_arrays
 from chunkmed.graph.views import view
 from chunkmed.grid import Grid
+from chunkmed.kernels.counted import Columns, merge_counts
 
 __all__ = ["follow", "label_at", "voxel_at"]
 
@@ -126,25 +127,20 @@ class _Overlaps:
 
     time_axis: int
 
-    def __call__(self, box: Box, arrays: Sequence[Array]) -> list[tuple[int, Array, Array]]:
+    def __call__(self, box: Box, arrays: Sequence[Array]) -> list[tuple[int, Columns]]:
         first, second = (np.moveaxis(array, self.time_axis, 0) for array in arrays)
         start = box[self.time_axis][0]
-        return [(start + i, *_shared(a, b)) for i, (a, b) in enumerate(zip(first, second, strict=True))]
+        return [(start + i, _shared(a, b)) for i, (a, b) in enumerate(zip(first, second, strict=True))]
 
 
-def _shared(first: Array, second: Array) -> tuple[Array, Array]:
+def _shared(first: Array, second: Array) -> Columns:
     both = (first > 0) & (second > 0)
-    pairs = np.stack([first[both], second[both]], axis=1).astype(np.int64)
+    mine, theirs = (labels[both].astype(np.int64) for labels in (first, second))
     # Runs of the same pair as one, for sorting takes long.
-    starts = np.flatnonzero(_changes(pairs))
-    return _added([(pairs[starts], np.diff(starts, append=len(pairs)))])
-
-
-def _changes(pairs: Array) -> Array:
-    """Return whether a pair is another one than the pair before."""
-    new = np.ones(len(pairs), bool)
-    np.any(pairs[1:] != pairs[:-1], axis=1, out=new[1:])
-    return new
+    new = np.ones(len(mine), bool)
+    new[1:] = (mine[1:] != mine[:-1]) | (theirs[1:] != theirs[:-1])
+    starts = np.flatnonzero(new)
+    return merge_counts([(mine[starts], theirs[starts], np.diff(starts, append=len(mine)))])
 
 
 def follow(labels: xr.DataArray, at: Mapping[str, Any], table: xr.Dataset | None = None) -> Any:
@@ -231,22 +227,14 @@ def _all_overlaps(labels: xr.DataArray, dim: str) -> list[tuple[Array, Array]]:
     spans = [list(whole(lifted.node.shape)) for _ in range(2)]
     spans[0][axis], spans[1][axis] = (0, steps), (1, steps + 1)
     nodes = tuple(Crop(lifted.node, tuple(span), every) for span in spans)
-    parts: list[list[tuple[Array, Array]]] = [[] for _ in range(steps)]
+    parts: list[list[Columns]] = [[] for _ in range(steps)]
     # Pairs of labels as int64 where both frames hold one, and what sorting them takes.
     program = make_program(nodes, sink_bytes=40)
     for _, result in program.run(_Overlaps(axis), name="following"):
-        for t, pairs, counts in result:
-            parts[t].append((pairs, counts))
-    return [_added(found) for found in parts]
-
-
-def _added(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    pairs = np.concatenate([pair for pair, _ in parts])
-    counts = np.concatenate([count for _, count in parts])
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    pairs, counts = pairs[order], counts[order]
-    starts = np.flatnonzero(_changes(pairs))
-    return pairs[starts], np.add.reduceat(counts, starts) if len(starts) else counts
+        for t, columns in result:
+            parts[t].append(columns)
+    merged = [merge_counts(found) for found in parts]
+    return [(np.stack([mine, theirs], axis=1), counts) for mine, theirs, counts in merged]
 
 
 def _chain(overlaps: Sequence[tuple[Array, Array]], times: int, start: int, first: int) -> Array:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+import numbers
 import re
 from collections.abc import Sequence
 
 from chunkmed.errors import InputError
 
-__all__ = ["extent_mm", "format_bytes", "format_number", "length_mm", "parse_bytes", "to_voxels"]
+__all__ = ["extent_mm", "format_bytes", "format_number", "is_whole", "length_mm", "parse_bytes", "to_voxels"]
 
 _LENGTHS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "nm": 1e-6}
 #: Areas and volumes: square or cubic millimetres, and the power of a length.
@@ -68,6 +69,17 @@ def extent_mm(text: str) -> tuple[float, int]:
         )
     unit_mm, power = _EXTENTS[match[2].lower()]
     return float(match[1]) * unit_mm, power
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is an integer of Python's or NumPy's, and no truth value.
+
+    Examples
+    --------
+    >>> is_whole(3), is_whole(3.0), is_whole(True)
+    (True, False, False)
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def parse_bytes(value: int | float | str) -> int:

@@ -18,6 +18,10 @@ __all__ = ["Pattern", "Place", "places_in"]
 _NAME = re.compile(r"\{(\w+)\}")
 
 
+#: What mends most manifests.
+_CORRECT = "correct it: a value with a comma stands in quotes"
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder, file or store that holds the images of one case."""
@@ -124,42 +128,36 @@ def _rows(table: Path, needed: Sequence[str]) -> list[dict[str, str]]:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             columns = list(reader.fieldnames or ())
-            missing = [name for name in needed if name not in columns]
-            rows = [] if missing else [_checked(row, columns, table, reader.line_num) for row in reader]
+            _check_columns(columns, needed, table)
+            return [_checked(row, table, reader.line_num) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise SourceError(
-            "the manifest cannot be read", kind="bad-manifest", where=str(table), why=why
-        ) from error
-    if missing:
-        raise SourceError(
-            f"the manifest has no column {missing[0]!r}",
-            kind="bad-manifest",
-            where=str(table),
-            why=f"its columns are {', '.join(columns)}" if columns else "it is empty",
-            fix="it needs a column 'path', and the one that is named after the colon; commas between them",
-        )
-    return rows
+        raise _bad_manifest(table, why) from error
 
 
-def _checked(row: Mapping[Any, Any], columns: Sequence[str], table: Path, line: int) -> dict[str, str]:
-    """Return a row of a manifest; refuse one whose case or path nobody can tell."""
+def _bad_manifest(
+    table: Path, why: str, fix: str = "", what: str = "the manifest cannot be read"
+) -> SourceError:
+    return SourceError(what, kind="bad-manifest", where=str(table), why=why, fix=fix)
+
+
+def _check_columns(columns: Sequence[str], needed: Sequence[str], table: Path) -> None:
+    missing = next((name for name in needed if name not in columns), None)
+    if missing is not None:
+        why = f"its columns are {', '.join(columns)}" if columns else "it is empty"
+        fix = "it needs a column 'path', and the one that is named after the colon; commas between them"
+        raise _bad_manifest(table, why, fix, f"the manifest has no column {missing!r}")
     twice = next((name for name in columns if columns.count(name) > 1), None)
-    why = ""
     if twice is not None:
-        why = f"it has several columns {twice!r}"
-    elif None in row:
-        why = f"line {line} has more values than there are columns"
-    elif not (row["path"] or "").strip():
-        why = f"line {line} names no path"
-    if why:
-        raise SourceError(
-            "the manifest cannot be read",
-            kind="bad-manifest",
-            where=str(table),
-            why=why,
-            fix="correct it: a value with a comma stands in quotes",
-        )
+        raise _bad_manifest(table, f"it has several columns {twice!r}", _CORRECT)
+
+
+def _checked(row: Mapping[Any, Any], table: Path, line: int) -> dict[str, str]:
+    """Return a row of a manifest; refuse one whose case or path nobody can tell."""
+    if None in row:
+        raise _bad_manifest(table, f"line {line} has more values than there are columns", _CORRECT)
+    if not (row["path"] or "").strip():
+        raise _bad_manifest(table, f"line {line} names no path", _CORRECT)
     return {name: value or "" for name, value in row.items()}
 
 

@@ -15,7 +15,10 @@ from chunkmed.dicom.headers import Frame
 from chunkmed.errors import SourceError
 from chunkmed.private import file_identifier
 
-__all__ = ["acquisitions", "is_unplaced", "scattered", "stations", "views"]
+__all__ = ["acquisitions", "is_unplaced", "places_of", "scattered", "stations", "views"]
+
+#: For each depth the number of the place of each image in its plane.
+Places = Sequence[npt.NDArray[np.int64]]
 
 #: Each image of these is a view of its own.
 _PROJECTIONS = frozenset(["CR", "DX", "IO", "MG", "PX", "RG"])
@@ -33,21 +36,22 @@ def views(group: Group, cells: Sequence[Cell]) -> list[Group]:
     frames = cells[0].frames
     if not is_unplaced(cells) or not (all(map(_is_view, frames)) or all(map(_is_clip, frames))):
         return []
-    files = {id(frame.file): frame.file for frame in frames}
+    files: dict[int, list[Frame]] = {}
+    for frame in frames:
+        files.setdefault(id(frame.file), []).append(frame)
     note = "images without positions: one stack for each file"
     out = []
-    for number, (key, file) in enumerate(files.items(), 1):
-        own = tuple(frame for frame in frames if id(frame.file) == key)
+    for number, own in enumerate(files.values(), 1):
+        file = own[0].file
         label = (file.instance_uid or file.path, f"image {number} of {len(files)}")
         out.append(_part(group, own, label, note))
     return out
 
 
 def _is_view(frame: Frame) -> bool:
-    technical = frame.file.technical
-    return frame.file.layout.frames == 1 and (
-        frame.file.modality in _PROJECTIONS or "imager_pixel_spacing_mm" in technical
-    )
+    file = frame.file
+    is_projection = file.modality in _PROJECTIONS or "imager_pixel_spacing_mm" in file.technical
+    return file.layout.frames == 1 and is_projection
 
 
 def _is_clip(frame: Frame) -> bool:
@@ -64,12 +68,11 @@ def _part(group: Group, frames: Sequence[Frame], label: tuple[str, str], note: s
     )
 
 
-def stations(group: Group, cells: Sequence[Cell]) -> list[Group]:
+def stations(group: Group, cells: Sequence[Cell], places: Places) -> list[Group]:
     """Return a group per place where images of one depth lie at several in their plane; else none.
 
     Every depth must have them all: otherwise see :func:`scattered`.
     """
-    places = _places(cells)
     counts = {1 + int(found.max()) for found in places}
     if len(counts) > 1 or (count := counts.pop()) == 1:
         return []
@@ -82,9 +85,9 @@ def stations(group: Group, cells: Sequence[Cell]) -> list[Group]:
     return [_part(group, part, (name, name), note) for part, name in zip(parts, names, strict=True)]
 
 
-def scattered(cells: Sequence[Cell]) -> SourceError | None:
+def scattered(cells: Sequence[Cell], places: Places) -> SourceError | None:
     """Return which images lie at one depth and not at one place in their plane."""
-    for number, (cell, found) in enumerate(zip(cells, _places(cells), strict=True)):
+    for number, (cell, found) in enumerate(zip(cells, places, strict=True)):
         if found.max() > 0:
             other = int(np.argmax(found != found[0]))
             one, two = (cell.frames[i] for i in (0, other))
@@ -100,7 +103,7 @@ def scattered(cells: Sequence[Cell]) -> SourceError | None:
     return None
 
 
-def _places(cells: Sequence[Cell]) -> list[npt.NDArray[np.int64]]:
+def places_of(cells: Sequence[Cell]) -> Places:
     """Return the number of the place of each image of each depth, counted in their order in the plane."""
     first = cells[0].frames[0]
     if first.orientation is None or any(cell.origin_mm is None for cell in cells):
@@ -111,6 +114,9 @@ def _places(cells: Sequence[Cell]) -> list[npt.NDArray[np.int64]]:
 
 
 def _clusters(points: npt.NDArray[Any], limit_mm: float) -> npt.NDArray[np.int64]:
+    if np.ptp(points, axis=0).max() <= limit_mm:
+        # As nearly always.
+        return np.zeros(len(points), np.int64)
     centres: list[npt.NDArray[Any]] = []
     numbers = np.zeros(len(points), np.int64)
     for i, point in enumerate(points):

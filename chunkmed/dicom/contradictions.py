@@ -90,7 +90,7 @@ def _locations(cells: Sequence[Cell]) -> Vector | None:
 
 
 def _limit_mm(cells: Sequence[Cell], locations: Vector) -> float:
-    step = float(np.median(np.diff([cell.depth_mm for cell in cells])))
+    step = _step_mm(cells)
     rounding = next((each / 2 for each in _PRINTED_MM if _are_multiples(locations, each)), 0.0)
     thin = max(_OFF_THIN_STEP * step, rounding + _MORE_DIGITS_MM)
     return max(_OFF_STEP * step, min(_OFF_MM, thin))
@@ -130,13 +130,12 @@ def _off(locations: Vector, measures: Sequence[Vector]) -> Vector:
 
 def _of_spacing(cells: Sequence[Cell]) -> Irregularity | None:
     frames = [frame for cell in cells for frame in cell.frames]
-    told = {abs(frame.between_mm) for frame in frames if frame.between_mm}
+    between = _spacing_told(frames)
     # A series of a single slice says of the distance what it likes.
-    if len(told) != 1 or len({frame.file.series_uid for frame in frames}) > 1:
+    if between is None or len({frame.file.series_uid for frame in frames}) > 1:
         return None
-    (between,) = told
     origins = _origins(cells)
-    step = float(np.median(np.diff([cell.depth_mm for cell in cells])))
+    step = _step_mm(cells)
     # Of a tilted gantry some say it along the normal, some along the table.
     steps = (step, float(np.median(np.linalg.norm(np.diff(origins, axis=0), axis=1))))
     if any(abs(one - between) <= _OFF_SPACING * between for one in steps) or _is_gap(frames, between, step):
@@ -150,6 +149,16 @@ def _of_spacing(cells: Sequence[Cell]) -> Irregularity | None:
     return Irregularity(refused("contradicting-spacing", what, why, tag), f"accepted: {why}")
 
 
+def _step_mm(cells: Sequence[Cell]) -> float:
+    return float(np.median(np.diff([cell.depth_mm for cell in cells])))
+
+
+def _spacing_told(frames: Sequence[Frame]) -> float | None:
+    """Return SpacingBetweenSlices without its sign, where those that have it agree."""
+    told = {abs(frame.between_mm) for frame in frames if frame.between_mm}
+    return told.pop() if len(told) == 1 else None
+
+
 def _is_gap(frames: Sequence[Frame], between_mm: float, step_mm: float) -> bool:
     """Whether SpacingBetweenSlices holds what lies between two slices, as some vendors write it."""
     told = {frame.thickness_mm for frame in frames}
@@ -159,9 +168,7 @@ def _is_gap(frames: Sequence[Frame], between_mm: float, step_mm: float) -> bool:
 
 def _of_gap(cells: Sequence[Cell]) -> Iterator[str]:
     frames = [frame for cell in cells for frame in cell.frames]
-    told = {abs(frame.between_mm or 0.0) for frame in frames}
-    step_mm = float(np.median(np.diff([cell.depth_mm for cell in cells])))
-    (between_mm,) = told if len(told) == 1 else (0.0,)
+    between_mm, step_mm = _spacing_told(frames) or 0.0, _step_mm(cells)
     if 0 < between_mm < (1 - _OFF_SPACING) * step_mm and _is_gap(frames, between_mm, step_mm):
         yield (
             f"SpacingBetweenSlices ({between_mm:.4g} mm) is taken for the gap between slices, which lie "

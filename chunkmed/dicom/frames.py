@@ -28,6 +28,8 @@ _POINTED = {
     0x3004000C: "GridFrameOffsetVector",
     0x00540080: "SliceVector",
 }
+#: Those that place frames; the others are moments.
+_PLACES = ("GridFrameOffsetVector", "SliceVector")
 
 
 def frames_of(dataset: Any, header: Header) -> tuple[Frame, ...]:
@@ -73,12 +75,11 @@ def _pointed_frames(dataset: Any, header: Header) -> Iterator[Frame]:
     pointer = _pointer(dataset)
     first = _with_detector(_frame(dataset, header, 0, {}), dataset)
     steps = _frame_values(dataset, pointer, header.layout.frames)
+    step_mm = _slice_step_mm(dataset) or 0.0
     for i, step in enumerate(steps):
-        if pointer == "SliceVector":
-            offset_mm = (step - 1) * (_slice_step_mm(dataset) or 0.0)
+        if pointer in _PLACES:
+            offset_mm = step_mm * (step - 1) if pointer == "SliceVector" else step - steps[0]
             yield replace(first, index=i, position=_moved(first, offset_mm) or first.position)
-        elif pointer == "GridFrameOffsetVector":
-            yield replace(first, index=i, position=_moved(first, step - steps[0]) or first.position)
         else:
             yield replace(first, index=i, keys=Keys({**first.keys, "FrameTime": step}))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from chunkmed.dicom.apart import acquisitions, is_unplaced, scattered, stations, views
+from chunkmed.dicom.apart import acquisitions, is_unplaced, places_of, scattered, stations, views
 from chunkmed.dicom.axes import AXES, Axis, Levels, label_of, levels_of
 from chunkmed.dicom.duplicates import OF_EXPORT, has_copies, without_copies
 from chunkmed.dicom.geometry import Cell, cells_of
@@ -37,18 +37,19 @@ class Ordered:
 def ordered(group: Group) -> Iterator[Ordered]:
     """Order the frames of a group; it becomes several stacks where a second axis is no time."""
     cells = tuple(cells_of(group.frames))
-    if parts := views(group, cells) or stations(group, cells):
-        for part in parts:
-            yield from ordered(part)
-        return
     if all(len(cell.frames) == 1 for cell in cells):
         yield Ordered(group, cells, Series4D((tuple(cell.frames[0] for cell in cells),)))
+        return
+    places = places_of(cells)
+    if parts := views(group, cells) or stations(group, cells, places):
+        for part in parts:
+            yield from ordered(part)
         return
     if any(_ambiguous(frame) for frame in group.frames):
         # Only the user knows what these frames are: listed in the order of the file.
         yield Ordered(group, cells, _listed(cells))
         return
-    if (problem := scattered(cells)) is not None:
+    if (problem := scattered(cells, places)) is not None:
         yield Ordered(group, cells, _listed(cells), problem)
         return
     planes = [cell.frames for cell in cells]

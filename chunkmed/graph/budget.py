@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import numbers
 import os
 import weakref
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from chunkmed.errors import InputError, PlanError
 from chunkmed.graph.schedulers import scheduler_in_use
 from chunkmed.reused import idle_bytes
 from chunkmed.store.options import use_storage_options
-from chunkmed.units import format_bytes, parse_bytes
+from chunkmed.units import format_bytes, is_whole, parse_bytes
 
 __all__ = [
     "GROWTH_BYTES",
@@ -55,10 +54,6 @@ _OWN_CGROUP = Path("/proc/self/cgroup")
 _MOST_WORKERS = 100_000
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
 @dataclass(frozen=True)
 class Budget:
     """Peak memory of the whole process and number of tasks that run at a time.
@@ -86,7 +81,7 @@ class Budget:
     @classmethod
     def of(cls, memory: int | float | str | None = None, workers: int | None = None) -> Budget:
         """Return a budget; what is not given is read from the machine."""
-        if workers is not None and not (_is_whole(workers) and 1 <= workers <= _MOST_WORKERS):
+        if workers is not None and not (is_whole(workers) and 1 <= workers <= _MOST_WORKERS):
             fix = f"give a whole number from 1 to {_MOST_WORKERS}"
             raise InputError(f"workers = {workers!r}", kind="bad-budget", fix=fix)
         amount = parse_bytes(memory) if memory is not None else int(_available_bytes() * _DEFAULT_SHARE)

@@ -7,7 +7,9 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["get_ready", "inlined", "kernel", "part", "relaxed"]
+from chunkmed.kernels import Array
+
+__all__ = ["get_ready", "inlined", "kernel", "part", "relaxed", "writable"]
 
 #: A function that Python calls.
 kernel = numba.njit(nogil=True, cache=True)
@@ -23,6 +25,14 @@ inlined = numba.njit(nogil=True, cache=True, inline="always")
 def relaxed(*flags: str) -> Any:
     """Return the decorator of a function in which LLVM may do what these fast-math flags say."""
     return numba.njit(nogil=True, cache=True, fastmath=set(flags))
+
+
+def writable(array: Array) -> Array:
+    """Return an array that can be written: from another process they come otherwise.
+
+    That is another type for numba, for which everything would be compiled apart.
+    """
+    return np.require(array, requirements="W")
 
 
 @kernel

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.compiled import kernel
+from chunkmed.kernels.compiled import kernel, writable
 from chunkmed.kernels.distinct import distinct
 
-__all__ = ["merge_counts"]
+__all__ = ["Columns", "merge_counts"]
 
+#: Label, value, count.
 Columns = tuple[Array, Array, Array]
 
 
@@ -30,12 +31,11 @@ def merge_counts(parts: list[Columns]) -> Columns:
 
 
 def _ordered(part: Columns) -> Columns:
-    # From another process arrays come that cannot be written: another type for numba, compiled apart.
-    label, value, count = (np.require(column, requirements="W") for column in part)
+    label, value, count = map(writable, part)
     if _is_ordered(label, value):
         return label, value, count
-    low, high = int(value.min()), int(value.max())
-    key = np.searchsorted(distinct(label), label) * (high - low + 1) + (value.astype(np.int64) - low)
+    labels, values = distinct(label), distinct(value)
+    key = np.searchsorted(labels, label) * len(values) + np.searchsorted(values, value)
     order = np.argsort(key, kind="stable")
     key = key[order]
     first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from chunkmed.kernels import Array
-from chunkmed.kernels.compiled import kernel, part
+from chunkmed.kernels.compiled import kernel, part, writable
 from chunkmed.kernels.distinct import distinct
 from chunkmed.kernels.moments import COUNT, HIGH_AT, LOW_AT, SCATTER, SPREAD, START, WEIGHTED, Moments
 
@@ -27,9 +27,7 @@ def merge_moments(parts: list[Moments]) -> Moments:
     names = distinct(np.concatenate([part.label for part in parts]))
     out = [np.zeros((len(names), *column.shape[1:]), column.dtype) for column in _columns(parts[0])]
     for each in parts:
-        # From another process arrays come that cannot be written: another type for numba, compiled apart.
-        columns = [np.require(column, requirements="W") for column in _columns(each)]
-        _join(np.searchsorted(names, each.label), *columns, *out)
+        _join(np.searchsorted(names, each.label), *map(writable, _columns(each)), *out)
     return Moments(names, *out)
 
 

@@ -17,6 +17,7 @@ from chunkmed.kernels.moments import Moments
 from chunkmed.masks.components import chosen_components, chosen_labels, space_axes_of
 from chunkmed.masks.sizes import has_even_voxels, least_voxels, space_of, volume_limit
 from chunkmed.measures import measure
+from chunkmed.units import is_whole
 
 __all__ = ["clear_border", "keep_largest", "remove_small"]
 
@@ -47,7 +48,7 @@ def keep_largest(image: xr.DataArray, count: int = 1, connectivity: int = 1) -> 
     >>> keep_largest(mask, 2).values.tolist()
     [0, 0, 1, 1, 1, 0, 2, 2]
     """
-    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+    if not is_whole(count) or count < 1:
         raise InputError(f"count = {count!r}", kind="bad-count", fix="give a whole number of at least 1")
 
     def table(objects: Moments, _: Axes) -> Array:
